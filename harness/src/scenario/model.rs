@@ -1,0 +1,257 @@
+//! The types of a scenario file. What a file may say is exactly what these types hold; the JSON
+//! Schema is generated from them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kdump::crashkernel::Crashkernel;
+use crate::units::{Bytes, Cpus, Millis, Slot, TableSize};
+
+/// One variant of one scenario file: a whole, concrete description of a drill.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// The file's own name without `.yaml`: small letters, digits and hyphens.
+    pub name: String,
+    /// What the drill shows, for people.
+    pub about: String,
+    /// Name of an image in images/.
+    pub image: String,
+    /// The machine.
+    #[serde(default)]
+    pub machine: Machine,
+    /// `crashkernel=` of the first kernel, or `none` for no such parameter.
+    pub crashkernel: Crashkernel,
+    /// The kernel that is going to die.
+    #[serde(default)]
+    pub first_kernel: FirstKernel,
+    /// How it dies.
+    #[serde(default)]
+    pub crash: Crash,
+    /// kdump's own configuration.
+    #[serde(default)]
+    pub kdump: Kdump,
+    /// The kernel that saves the dump.
+    #[serde(default)]
+    pub capture: Capture,
+    /// When to give up.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The emulated machine.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Machine {
+    /// Chipset. On `pc`, interrupt lines use preallocated ISA vectors, so a shortage of vectors
+    /// does not end in the BUG that it ends in on q35.
+    pub chipset: Chipset,
+    /// QEMU's name of the CPU model.
+    pub cpu: String,
+    /// CPUs of the machine (the first kernel uses all of them).
+    pub cpus: Cpus,
+    /// How the kernels route interrupts: with `flat`, a kernel before 4.15 takes each vector on
+    /// all CPUs at once, so that more CPUs are not more vectors.
+    pub apic: Apic,
+    /// Memory.
+    pub memory: Bytes,
+    /// PCI devices.
+    pub devices: Vec<Device>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            chipset: Chipset::Q35,
+            cpu: "qemu64".to_owned(),
+            cpus: Cpus::ONE,
+            apic: Apic::Auto,
+            memory: Bytes(Bytes::GIB),
+            devices: Vec::new(),
+        }
+    }
+}
+
+/// QEMU's two PC machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chipset {
+    /// Q35 + ICH9, PCI Express.
+    Q35,
+    /// i440FX, PCI only.
+    Pc,
+}
+
+/// APIC routing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Apic {
+    /// What the kernels choose by themselves.
+    Auto,
+    /// Logical flat: up to 8 CPUs.
+    Flat,
+    /// Physical flat: chosen through the ACPI ids that kernels match.
+    Physical,
+    /// x2APIC; under TCG it needs QEMU 9 or newer.
+    X2apic,
+}
+
+/// One line of `machine.devices`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Device {
+    /// What it is; `crashdrill devices` lists the catalogue.
+    pub device: DeviceKind,
+    /// Entries of the MSI-X table, where the device lets one choose.
+    pub msix: Option<TableSize>,
+    /// How many of them.
+    #[serde(default = "one")]
+    pub count: u16,
+    /// Their PCI slots, one each; chosen by crashdrill when absent.
+    pub slots: Option<Vec<Slot>>,
+    /// The dump goes to this device.
+    #[serde(default)]
+    pub target: bool,
+    /// Size of the disk behind it, for devices that carry one.
+    pub size: Option<Bytes>,
+    /// Whether the device has an interrupt line (GSI) of its own or shares one with the others.
+    /// It decides between a BUG and a dump when a 3.10 kernel has run out of vectors.
+    pub line: Option<Line>,
+}
+
+fn one() -> u16 {
+    1
+}
+
+/// Interrupt line of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// No other device of the scenario is on the same line.
+    Own,
+    /// The same line as the other devices.
+    Shared,
+}
+
+/// Every device that a scenario can name.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// virtio-serial-pci: takes 2 x (ports + 1) vectors whatever the CPU count; the vector filler.
+    VirtioSerial,
+    /// NVM Express controller with one namespace.
+    Nvme,
+    /// virtio-blk-pci.
+    VirtioBlk,
+    /// virtio-scsi-pci with one disk.
+    VirtioScsi,
+    /// ICH9 AHCI with one disk.
+    Ahci,
+    /// LSI MegaRAID SAS 2108 with one disk.
+    MegasasGen2,
+    /// LSI SAS1068 with one disk.
+    Mptsas1068,
+    /// Intel 82574L.
+    E1000e,
+    /// Intel 82576.
+    Igb,
+    /// VMware vmxnet3.
+    Vmxnet3,
+    /// USB 3 host controller.
+    Xhci,
+    /// PCI Express root port.
+    PcieRootPort,
+}
+
+/// The kernel that is going to die.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct FirstKernel {
+    /// Added to its command line.
+    pub append: String,
+    /// Drivers it loads before the crash, in this order; none by default. A driver that was live
+    /// leaves its device with MSI-X enabled, as on a real machine.
+    pub drivers: Vec<String>,
+}
+
+/// How the first kernel dies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Crash {
+    /// The CPU that writes `c` to /proc/sysrq-trigger. With flat routing under TCG a crash on
+    /// any CPU but 0 leaves the capture kernel without disk interrupts.
+    pub cpu: u16,
+}
+
+/// kdump's own configuration, as the customer has it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Kdump {
+    /// Whose kdump reads it.
+    pub flavour: Flavour,
+    /// The text of kdump.conf. By default the target device with ext4, and makedumpfile.
+    pub conf: Option<String>,
+    /// /etc/sysconfig/kdump.
+    pub sysconfig: Sysconfig,
+}
+
+/// Distribution and version whose kdump is followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// Red Hat Enterprise Linux 7 and CentOS 7.
+    #[default]
+    Rhel7,
+}
+
+/// /etc/sysconfig/kdump. An absent key has the flavour's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "SCREAMING_SNAKE_CASE", default)]
+pub struct Sysconfig {
+    /// The capture kernel's command line before removal and addition; the first kernel's by
+    /// default.
+    pub kdump_commandline: Option<String>,
+    /// Parameters to remove from it.
+    pub kdump_commandline_remove: Option<String>,
+    /// Parameters to add to it.
+    pub kdump_commandline_append: Option<String>,
+    /// Options for kexec.
+    pub kexec_args: Option<String>,
+}
+
+/// The kernel that saves the dump.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Capture {
+    /// Drivers in the order in which they are loaded. By default those of `machine.devices`, in
+    /// the order of the file, the dump target's last.
+    pub drivers: Option<Vec<String>>,
+    /// Files put into its initramfs, path to text; executable. For kdump_pre and kdump_post.
+    pub files: BTreeMap<String, String>,
+}
+
+/// When to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Limits {
+    /// For the whole drill, from QEMU's start.
+    pub total: Millis,
+    /// Without a byte on the console while the machine had a CPU to run on.
+    pub silence: Millis,
+    /// For the dump target to appear, in guest time.
+    pub target: Millis,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            total: Millis(300_000),
+            silence: Millis(60_000),
+            target: Millis(10_000),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a drill comes to: the value that is shown, compared and snapshotted.
+
+use serde::Serialize;
+
+/// Verdict, cause and the evidence for both. Serialized with times, addresses, process ids and
+/// versions taken out, this is what a snapshot holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Outcome {
+    /// What happened.
+    pub verdict: Verdict,
+    /// Why, where the rules know one.
+    pub cause: Cause,
+    /// The last phase that the machine reached.
+    pub phase: Phase,
+    /// The lines and reports that verdict and cause rest on, in the order in which they came.
+    pub evidence: Vec<String>,
+    /// Vectors of the capture kernel, if it lived to count them.
+    pub vectors: Option<Vectors>,
+    /// PCI functions of the capture kernel, if it lived to list them.
+    pub devices: Vec<Function>,
+    /// The dump, if there is one.
+    pub vmcore: Option<Vmcore>,
+    /// The machine and CPU model it ran on, without the accelerator: it must not matter.
+    pub machine: String,
+    /// What differs from a customer's machine.
+    pub fidelity: Vec<String>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// A complete dump of this crash lies on the target.
+    VmcoreSaved,
+    /// The capture kernel came up and gave no dump, for a reason that no other verdict names.
+    NoVmcore,
+    /// The capture kernel panicked.
+    CapturePanicked,
+    /// The capture kernel fell silent.
+    CaptureHung,
+    /// The capture kernel ran out of memory.
+    CaptureOom,
+    /// The dump target did not appear, or could not be mounted.
+    DumpTargetMissing,
+    /// The core collector failed, or what it wrote is not a complete dump of this crash.
+    DumpFailed,
+    /// The first kernel crashed and no capture kernel came.
+    CaptureNeverStarted,
+    /// The capture kernel could not be loaded.
+    NotArmed,
+    /// The first kernel did not come up, or did not die as it was told to.
+    FirstKernelFailed,
+}
+
+/// Why. `Unknown` is an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Nothing went wrong.
+    None,
+    /// No rule has evidence.
+    Unknown,
+    /// A driver was refused an interrupt vector.
+    IrqVectorExhaustion,
+    /// No memory was reserved with crashkernel=.
+    NoCrashkernelMemory,
+    /// The reserved memory is too small for what has to run in it.
+    CrashkernelTooSmall,
+    /// The dump target's driver was kept out of, or is missing from, the capture kernel.
+    TargetDriverMissing,
+    /// The configured dump target is no device of this machine.
+    TargetNotFound,
+    /// The dump target is full.
+    TargetFull,
+    /// The core collector could not be run, or ended with an error of its own.
+    CoreCollectorFailed,
+    /// A script of the user (kdump_pre) refused, or never came back.
+    UserScript,
+}
+
+/// How far the machine came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before the first line of a kernel.
+    Firmware,
+    /// The first kernel runs.
+    FirstKernel,
+    /// The capture kernel is loaded.
+    Armed,
+    /// The first kernel has crashed.
+    Crashed,
+    /// The capture kernel runs.
+    CaptureKernel,
+    /// Its /init loads drivers.
+    CaptureDrivers,
+    /// The core collector runs.
+    Saving,
+    /// The dump is on the target.
+    Saved,
+}
+
+/// Vectors of the capture kernel, as it counted them itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Vectors {
+    /// CPUs online in the capture kernel.
+    pub capture_cpus: u32,
+    /// MSI and MSI-X vectors allocated after the last driver was loaded.
+    pub allocated: u32,
+}
+
+/// One PCI function in the capture kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Function {
+    /// `00:05.0`.
+    pub slot: String,
+    /// The catalogue's name, or vendor:device for what the machine brings along.
+    pub device: String,
+    /// Entries of the MSI-X table.
+    pub table: u16,
+    /// Vectors that the driver holds.
+    pub granted: u16,
+    /// Driver, if one is bound.
+    pub driver: Option<String>,
+}
+
+/// The dump as the host read it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Vmcore {
+    /// `kdump-compressed` or `elf`.
+    pub format: String,
+    /// makedumpfile's dump level, where the format records it.
+    pub dump_level: Option<u32>,
+    /// Every page that the header announces is there.
+    pub complete: bool,
+    /// The panic line inside the dump's own log.
+    pub panic: Option<String>,
+    /// The token of this drill's first-kernel command line is in the dump's log.
+    pub this_drill: bool,
+}
