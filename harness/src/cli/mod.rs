@@ -1,0 +1,165 @@
+//! The command: one file a subcommand.
+
+mod devices;
+mod doctor;
+mod image;
+mod list;
+mod progress;
+mod run;
+mod schema;
+mod shell;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use miette::Diagnostic;
+
+use crate::image::cache::Cache;
+use crate::project::Project;
+
+/// Fire drills for kdump: boot a machine, crash it, and see whether a vmcore is left behind.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Directory that holds scenarios/, images/ and snapshots/ [default: the nearest one, from
+    /// the current directory upwards].
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    every drill ended as its snapshot says
+  1    an outcome changed, or has no snapshot yet
+  2    bad input: the command line, a scenario, an image manifest
+  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched
+  130  interrupted (SIGINT); 143 for SIGTERM
+
+Environment:
+  CRASHDRILL_CACHE  where images and QEMU are kept [default: $XDG_CACHE_HOME/crashdrill]
+  CRASHDRILL_QEMU   the qemu-system-x86_64 to use, or `fetched` for crashdrill's own
+  NO_COLOR          no colours
+  CI                snapshots are never written";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run drills and compare their outcomes with the snapshots.
+    Run(run::Run),
+    /// List scenarios and their variants.
+    List(list::List),
+    /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
+    Show(show::Show),
+    /// Open an interactive console in the first or in the capture kernel.
+    Shell(shell::Shell),
+    /// Say what this host can do, and what it lacks.
+    Doctor(doctor::Doctor),
+    /// List the device catalogue, marked with what the QEMU in use has.
+    Devices(devices::Devices),
+    /// Print the JSON Schema of scenario files.
+    Schema(schema::Schema),
+    /// List, fetch, show and prune images.
+    Image(image::Image),
+}
+
+/// How a command ended, if not by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Everything as expected.
+    Good,
+    /// An outcome changed.
+    Changed,
+    /// Some drill gave no outcome.
+    Harness,
+    /// By a signal, which is given.
+    Interrupted(u8),
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        ExitCode::from(match status {
+            Status::Good => 0,
+            Status::Changed => 1,
+            Status::Harness => 3,
+            Status::Interrupted(signal) => 128 + signal,
+        })
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum CliError {
+    /// Something that the user wrote is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Input(Box<dyn Diagnostic + Send + Sync>),
+    /// Something that crashdrill needs failed.
+    #[error("{0}")]
+    Harness(String),
+}
+
+impl CliError {
+    /// Exit code 2.
+    pub(crate) fn input(error: impl Diagnostic + Send + Sync + 'static) -> Self {
+        CliError::Input(Box::new(error))
+    }
+
+    /// Exit code 2, from a sentence.
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        CliError::Input(Box::new(miette::MietteDiagnostic::new(message)))
+    }
+
+    /// Exit code 3.
+    pub(crate) fn harness(error: impl std::fmt::Display) -> Self {
+        CliError::Harness(error.to_string())
+    }
+
+    /// As the table of exit codes says.
+    pub fn code(&self) -> u8 {
+        match self {
+            CliError::Input(_) => 2,
+            CliError::Harness(_) => 3,
+        }
+    }
+}
+
+/// What every subcommand starts from.
+pub(crate) struct Context {
+    pub(crate) project: Project,
+    pub(crate) cache: Cache,
+}
+
+impl Args {
+    /// Whether this run accepts new snapshots: insta learns it through its environment variable,
+    /// which can only be set before there is a second thread.
+    pub fn accepts(&self) -> bool {
+        matches!(&self.command, Command::Run(run) if run.accept)
+    }
+
+    /// Does what the command line says.
+    pub fn execute(self) -> Result<Status, CliError> {
+        if let Command::Schema(schema) = &self.command {
+            return schema.execute();
+        }
+        let project = match self.root {
+            Some(root) => Project::at(root),
+            None => Project::find(),
+        }
+        .map_err(CliError::input)?;
+        let cache = Cache::open().map_err(CliError::harness)?;
+        let context = Context { project, cache };
+        match self.command {
+            Command::Run(run) => run.execute(&context),
+            Command::List(list) => list.execute(&context),
+            Command::Show(show) => show.execute(&context),
+            Command::Shell(shell) => shell.execute(&context),
+            Command::Doctor(doctor) => doctor.execute(&context),
+            Command::Devices(devices) => devices.execute(&context),
+            Command::Image(image) => image.execute(&context),
+            Command::Schema(schema) => schema.execute(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Where scenarios, images and snapshots lie.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+
+/// A directory with scenarios/, images/ and snapshots/ in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    root: PathBuf,
+}
+
+/// There is no such directory.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ProjectError {
+    /// `--root` names something else.
+    #[error("{0} holds no images/ directory")]
+    #[diagnostic(help("--root names the directory that holds scenarios/, images/ and snapshots/"))]
+    NotOne(PathBuf),
+    /// No ancestor of the current directory is one.
+    #[error("neither {0} nor a directory above it holds scenarios/ and images/")]
+    #[diagnostic(help("change into a crashdrill checkout, or name one with --root DIR"))]
+    NotFound(PathBuf),
+    /// A path that cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A path that is neither a scenario nor a directory of them.
+    #[error("{0} is no scenario: its name does not end in .yaml")]
+    NoScenario(PathBuf),
+    /// A directory without scenarios.
+    #[error("{0} holds no scenario (*.yaml)")]
+    Empty(PathBuf),
+}
+
+impl Project {
+    /// The project that `--root` names.
+    pub fn at(root: PathBuf) -> Result<Self, ProjectError> {
+        match root.join("images").is_dir() {
+            true => Ok(Self { root }),
+            false => Err(ProjectError::NotOne(root)),
+        }
+    }
+
+    /// The nearest project, from the current directory upwards.
+    pub fn find() -> Result<Self, ProjectError> {
+        let here = std::env::current_dir()
+            .map_err(|source| ProjectError::Unreadable { path: ".".into(), source })?;
+        here.ancestors()
+            .find(|dir| dir.join("images").is_dir() && dir.join("scenarios").is_dir())
+            .map(|root| Self { root: root.to_owned() })
+            .ok_or(ProjectError::NotFound(here.clone()))
+    }
+
+    /// Where the outcomes are kept.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// The manifests of all images, by name.
+    pub fn images(&self) -> Result<Vec<PathBuf>, ProjectError> {
+        yaml_files(&self.root.join("images"))
+    }
+
+    /// The manifest of the image with this name.
+    pub fn image(&self, name: &str) -> PathBuf {
+        self.root.join("images").join(format!("{name}.yaml"))
+    }
+
+    /// The scenario files that the user means: files as they are, directories for all `*.yaml` in
+    /// them, nothing for scenarios/.
+    pub fn scenarios(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, ProjectError> {
+        let all = [self.root.join("scenarios")];
+        let paths = if paths.is_empty() { &all[..] } else { paths };
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                let found = yaml_files(path)?;
+                if found.is_empty() {
+                    return Err(ProjectError::Empty(path.clone()));
+                }
+                files.extend(found);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                files.push(path.clone());
+            } else {
+                return Err(ProjectError::NoScenario(path.clone()));
+            }
+        }
+        files.dedup();
+        Ok(files)
+    }
+}
+
+fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
+    let unreadable =
+        |source| ProjectError::Unreadable { path: directory.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in directory.read_dir().map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,96 @@
+//! The run as data.
+
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Finished, Totals};
+use crate::snapshot::Comparison;
+use crate::verdict::outcome::{Outcome, Phase};
+
+/// The whole document; `format` counts up when a field changes its meaning.
+#[derive(Serialize)]
+struct Run<'a> {
+    format: u32,
+    as_expected: usize,
+    changed: usize,
+    failed: usize,
+    drills: Vec<Drill<'a>>,
+}
+
+#[derive(Serialize)]
+struct Drill<'a> {
+    scenario: &'a str,
+    variant: Option<&'a str>,
+    result: &'static str,
+    error: Option<String>,
+    seconds: Option<f64>,
+    qemu_cpu_seconds: Option<f64>,
+    capture_memory_bytes: Option<u64>,
+    timeline: Vec<Mark>,
+    outcome: Option<&'a Outcome>,
+    kept: Option<&'a Path>,
+}
+
+#[derive(Serialize)]
+struct Mark {
+    phase: Phase,
+    seconds: f64,
+}
+
+/// Writes the run to `file`.
+pub fn write_json(file: &Path, finished: &[Finished]) -> io::Result<()> {
+    let totals = Totals::of(finished);
+    let run = Run {
+        format: 1,
+        as_expected: totals.as_expected,
+        changed: totals.changed,
+        failed: totals.failed,
+        drills: finished.iter().map(drill).collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&run)?;
+    text.push('\n');
+    std::fs::write(file, text)
+}
+
+fn drill(finished: &Finished) -> Drill<'_> {
+    let id = &finished.id;
+    let base = Drill {
+        scenario: &id.scenario,
+        variant: id.variant.as_deref(),
+        result: "failed",
+        error: None,
+        seconds: None,
+        qemu_cpu_seconds: None,
+        capture_memory_bytes: None,
+        timeline: Vec::new(),
+        outcome: None,
+        kept: None,
+    };
+    match &finished.result {
+        Err(error) => Drill { error: Some(error.to_string()), ..base },
+        Ok(compared) => {
+            let drill = &compared.drill;
+            Drill {
+                result: match compared.comparison {
+                    Comparison::Same => "as-expected",
+                    Comparison::Accepted { .. } => "accepted",
+                    Comparison::New { .. } => "new",
+                    Comparison::Changed { .. } => "changed",
+                },
+                seconds: Some(drill.elapsed.as_secs_f64()),
+                qemu_cpu_seconds: Some(drill.qemu_cpu.as_secs_f64()),
+                capture_memory_bytes: drill.capture_memory.map(|bytes| bytes.0),
+                timeline: drill
+                    .timeline
+                    .iter()
+                    .map(|(phase, at)| Mark { phase: *phase, seconds: at.as_secs_f64() })
+                    .collect(),
+                outcome: Some(&drill.outcome),
+                kept: compared.kept.as_deref(),
+                ..base
+            }
+        }
+    }
+}

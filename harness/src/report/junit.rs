@@ -1,0 +1,77 @@
+//! The run as JUnit XML, for CI systems.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Finished, seconds};
+use crate::snapshot::{Comparison, diff};
+
+/// Writes the run to `file`: a suite a scenario, a case a variant. A changed outcome is a
+/// failure, a failure of the harness an error.
+pub fn write_junit(file: &Path, finished: &[Finished], elapsed: Duration) -> io::Result<()> {
+    let mut report = Report::new("crashdrill");
+    report.set_time(elapsed);
+    let mut suites: Vec<TestSuite> = Vec::new();
+    for drill in finished {
+        let index = match suites.iter().position(|suite| suite.name == *drill.id.scenario) {
+            Some(index) => index,
+            None => {
+                suites.push(TestSuite::new(drill.id.scenario.clone()));
+                suites.len() - 1
+            }
+        };
+        suites[index].add_test_case(case(drill));
+    }
+    report.add_test_suites(suites);
+    let text = report.to_string().map_err(io::Error::other)?;
+    std::fs::write(file, text)
+}
+
+fn case(finished: &Finished) -> TestCase {
+    let name = finished.id.variant.as_deref().unwrap_or("drill");
+    let (status, compared) = match &finished.result {
+        Err(error) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_type("harness").set_message(error.to_string());
+            (status, None)
+        }
+        Ok(compared) => {
+            let status = match &compared.comparison {
+                Comparison::Same | Comparison::Accepted { .. } => TestCaseStatus::success(),
+                Comparison::New { file, text } => {
+                    failure(format!("no snapshot {}", file.display()), text.clone())
+                }
+                Comparison::Changed { file, old, new } => failure(
+                    format!("differs from {}", file.display()),
+                    diff(old, new)
+                        .into_iter()
+                        .map(|(sign, line)| format!("{sign}{line}\n"))
+                        .collect(),
+                ),
+            };
+            (status, Some(compared))
+        }
+    };
+    let mut case = TestCase::new(name, status);
+    case.set_classname(finished.id.scenario.clone());
+    if let Some(compared) = compared {
+        case.set_time(compared.drill.elapsed);
+        let phases: String = compared
+            .drill
+            .timeline
+            .iter()
+            .map(|(phase, at)| format!("{:>10}  {phase}\n", seconds(*at)))
+            .collect();
+        case.set_system_out(phases);
+    }
+    case
+}
+
+fn failure(message: String, text: String) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    status.set_type("snapshot").set_message(message).set_description(text);
+    status
+}

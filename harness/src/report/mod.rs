@@ -1,0 +1,84 @@
+//! What people and other programs get to see of a run.
+
+mod json;
+mod junit;
+mod terminal;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use json::write_json;
+pub use junit::write_junit;
+pub use terminal::Terminal;
+
+use crate::run::{DrillResult, HarnessError};
+use crate::scenario::DrillId;
+use crate::snapshot::Comparison;
+
+/// One finished drill, compared: what the reports are made from.
+#[derive(Debug)]
+pub struct Finished {
+    /// Which drill.
+    pub id: DrillId,
+    /// Its outcome and how that stands to the snapshot, or the failure of the harness.
+    pub result: Result<Compared, HarnessError>,
+}
+
+/// An outcome and its snapshot.
+#[derive(Debug)]
+pub struct Compared {
+    /// What the drill came to.
+    pub drill: Box<DrillResult>,
+    /// How that stands to the snapshot.
+    pub comparison: Comparison,
+    /// Where console log, reports and QEMU's command line were kept, if they were.
+    pub kept: Option<PathBuf>,
+}
+
+/// A run in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Ended as their snapshot says.
+    pub as_expected: usize,
+    /// Ended otherwise, or have no snapshot.
+    pub changed: usize,
+    /// Gave no outcome.
+    pub failed: usize,
+}
+
+impl Totals {
+    /// Counts.
+    pub fn of(finished: &[Finished]) -> Self {
+        let mut totals = Totals::default();
+        for drill in finished {
+            match &drill.result {
+                Ok(compared) if compared.comparison.as_expected() => totals.as_expected += 1,
+                Ok(_) => totals.changed += 1,
+                Err(_) => totals.failed += 1,
+            }
+        }
+        totals
+    }
+}
+
+/// `9.8 s`, `2 m 05 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 99.95 {
+        format!("{seconds:.1} s")
+    } else {
+        let whole = duration.as_secs();
+        format!("{} m {:02} s", whole / 60, whole % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_times_are_minutes() {
+        assert_eq!(seconds(Duration::from_millis(9_840)), "9.8 s");
+        assert_eq!(seconds(Duration::from_secs(125)), "2 m 05 s");
+    }
+}

@@ -1,0 +1,133 @@
+//! Outcomes held against `snapshots/`, through insta: its file format, its settings, its review.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use similar::{ChangeTag, TextDiff};
+
+use crate::scenario::DrillId;
+use crate::verdict::outcome::Outcome;
+
+/// How an outcome stands to its snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// As expected.
+    Same,
+    /// It differed, or there was none, and it was accepted.
+    Accepted {
+        /// The snapshot written.
+        file: PathBuf,
+    },
+    /// There is no snapshot yet.
+    New {
+        /// Where it will lie.
+        file: PathBuf,
+        /// Its text.
+        text: String,
+    },
+    /// The outcome has changed.
+    Changed {
+        /// The snapshot.
+        file: PathBuf,
+        /// What it holds.
+        old: String,
+        /// What the drill came to.
+        new: String,
+    },
+}
+
+impl Comparison {
+    /// Whether the drill ended as expected.
+    pub fn as_expected(&self) -> bool {
+        matches!(self, Comparison::Same | Comparison::Accepted { .. })
+    }
+}
+
+/// The text that a snapshot holds: YAML, without times, addresses, versions.
+pub fn text(outcome: &Outcome) -> Result<String, serde_yaml::Error> {
+    serde_yaml::to_string(&outcome.normalised())
+}
+
+/// insta prints and panics for a test of its own; here many drills are compared in one process,
+/// and the reporters print. One at a time: the panic hook is the process's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Compares `new` with the snapshot of `id` in `directory`. Whether a snapshot is written follows
+/// insta's own rules: `INSTA_UPDATE`, and never with `CI` set.
+pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
+    let name = id.to_string();
+    let file = directory.join(format!("{name}.snap"));
+    let old = std::fs::read_to_string(&file).ok().map(|text| contents(&text));
+
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(directory);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let passed = catch_unwind(AssertUnwindSafe(|| {
+        settings.bind(|| insta::assert_snapshot!(name, new));
+    }))
+    .is_ok();
+    std::panic::set_hook(hook);
+    drop(guard);
+
+    match (passed, old) {
+        (true, Some(old)) if old.trim_end() == new.trim_end() => Comparison::Same,
+        (true, _) => Comparison::Accepted { file },
+        (false, None) => Comparison::New { file, text: new.to_owned() },
+        (false, Some(old)) => Comparison::Changed { file, old, new: new.to_owned() },
+    }
+}
+
+/// A snapshot file without insta's header.
+fn contents(file: &str) -> String {
+    let body = file.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
+    body.map_or(file, |(_, body)| body).to_owned()
+}
+
+/// The lines of a unified diff, three lines of context: sign and text.
+pub fn diff(old: &str, new: &str) -> Vec<(char, String)> {
+    let diff = TextDiff::from_lines(old.trim_end(), new.trim_end());
+    let mut lines = Vec::new();
+    for (index, group) in diff.grouped_ops(3).iter().enumerate() {
+        if index > 0 {
+            lines.push((' ', "...".to_owned()));
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            lines.push((sign, change.value().trim_end_matches('\n').to_owned()));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_a_snapshot_is_not_its_text() {
+        let file = "---\nsource: harness/src/snapshot.rs\n---\nverdict: x\n---\nmore\n";
+        assert_eq!(contents(file), "verdict: x\n---\nmore\n");
+    }
+
+    #[test]
+    fn a_diff_shows_what_changed_with_context() {
+        let old = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n";
+        let new = "a\nB\nc\nd\ne\nf\ng\nh\ni\nj\nK\n";
+        let shown: Vec<String> =
+            diff(old, new).into_iter().map(|(sign, line)| format!("{sign}{line}")).collect();
+        assert_eq!(
+            shown,
+            [" a", "-b", "+B", " c", " d", " e", " ...", " h", " i", " j", "-k", "+K"]
+        );
+    }
+}
