@@ -1,0 +1,130 @@
+//! A kernel file from anywhere, turned into what the two kernels of a drill need.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::bzimage::{BzImage, BzImageError};
+use super::payload::{PayloadError, decompress};
+use super::vmlinux::{Form, Vmlinux, VmlinuxError};
+
+/// What QEMU's `-kernel` is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootKernel {
+    /// An ELF kernel that is entered through PVH, without firmware and decompression.
+    Pvh(PathBuf),
+    /// A bzImage, started by firmware.
+    BzImage(PathBuf),
+}
+
+/// What kexec loads for the crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaptureKernel {
+    /// An ELF kernel, for `kexec --args-linux -p`.
+    Elf(PathBuf),
+    /// A bzImage, for `kexec -p`.
+    BzImage(PathBuf),
+}
+
+/// The kernel of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// What `uname -r` says.
+    pub release: String,
+    /// For the first kernel.
+    pub boot: BootKernel,
+    /// For the capture kernel.
+    pub capture: CaptureKernel,
+}
+
+/// How a kernel was stored by [`convert`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Converted {
+    /// As two ELF files.
+    Elf,
+    /// As it was.
+    BzImage,
+}
+
+impl Converted {
+    pub(in super::super) fn kernel(self, directory: &Path, release: String) -> Kernel {
+        let file = |name| directory.join(name);
+        let (boot, capture) = match self {
+            Self::Elf => (BootKernel::Pvh(file(BOOT)), CaptureKernel::Elf(file(KEXEC))),
+            Self::BzImage => (
+                BootKernel::BzImage(file(BZIMAGE)),
+                CaptureKernel::BzImage(file(BZIMAGE)),
+            ),
+        };
+        Kernel {
+            release,
+            boot,
+            capture,
+        }
+    }
+}
+
+const BOOT: &str = "vmlinux";
+const KEXEC: &str = "vmlinux-kexec";
+const BZIMAGE: &str = "bzImage";
+
+/// A kernel that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// Not a bzImage.
+    #[error(transparent)]
+    BzImage(#[from] BzImageError),
+    /// The compressed kernel in it.
+    #[error("the compressed kernel inside: {0}")]
+    Payload(#[from] PayloadError),
+    /// The kernel itself.
+    #[error(transparent)]
+    Vmlinux(#[from] VmlinuxError),
+    /// An ELF kernel that QEMU cannot start.
+    #[error(
+        "an ELF vmlinux without the PVH note (kernels before 5.0 or without CONFIG_PVH): QEMU \
+         cannot start it; give the bzImage instead (/boot/vmlinuz-...)"
+    )]
+    NoPvhNote,
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Reads a bzImage or vmlinux and writes into `directory` what boots and what kexec loads.
+/// Returns how, and the kernel's release.
+///
+/// # Errors
+/// [`KernelError`].
+pub fn convert(kernel: &[u8], directory: &Path) -> Result<(Converted, String), KernelError> {
+    if kernel.starts_with(b"\x7fELF") {
+        let vmlinux = Vmlinux::parse(kernel)?;
+        return match vmlinux.has_pvh_note() {
+            true => write_elf(&vmlinux, directory),
+            false => Err(KernelError::NoPvhNote),
+        };
+    }
+    let image = BzImage::parse(kernel)?;
+    let plain = decompress(image.payload)?;
+    // A 32-bit kernel is no kernel for this, so its ELF must parse as an x86-64 one.
+    let vmlinux = Vmlinux::parse(&plain)?;
+    if vmlinux.has_pvh_note() {
+        return write_elf(&vmlinux, directory);
+    }
+    let release = match image.release {
+        Some(release) => release,
+        None => vmlinux.release()?,
+    };
+    fs::write(directory.join(BZIMAGE), kernel)?;
+    Ok((Converted::BzImage, release.to_owned()))
+}
+
+fn write_elf(vmlinux: &Vmlinux<'_>, directory: &Path) -> Result<(Converted, String), KernelError> {
+    let release = vmlinux.release()?.to_owned();
+    fs::write(directory.join(BOOT), vmlinux.rewritten(Form::Boot)?)?;
+    fs::write(directory.join(KEXEC), vmlinux.rewritten(Form::Kexec)?)?;
+    Ok((Converted::Elf, release))
+}

@@ -1,0 +1,15 @@
+//! Kernels: what a bzImage holds, and the forms in which a kernel boots and is loaded by kexec.
+
+mod bzimage;
+mod convert;
+mod lzo;
+pub(super) mod payload;
+mod vmlinux;
+
+pub use bzimage::{BzImage, BzImageError};
+pub use convert::{BootKernel, CaptureKernel, Converted, Kernel, KernelError, convert};
+pub use payload::{PayloadError, decompress};
+pub use vmlinux::{Form, Vmlinux, VmlinuxError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Images: a kernel with its modules, and the programs that arm kdump and save the dump. Fetched or
+//! converted once into the cache, then opened in milliseconds.
+
+mod apt;
+pub mod cache;
+mod elf;
+mod error;
+pub mod kernel;
+mod manifest;
+mod modules;
+mod open;
+mod progress;
+pub mod qemu;
+mod tree;
+mod userland;
+
+pub use apt::{AptError, MIRROR_VARIABLE};
+pub use cache::{Cache, CacheError};
+pub use error::ImageError;
+pub use kernel::{BootKernel, CaptureKernel, Kernel};
+pub use manifest::{AptSource, LocalSource, Manifest, Source};
+pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
+pub use open::Image;
+pub use progress::{Progress, Silent, Step};
+pub use qemu::Qemu;
+pub use tree::TreeError;
+pub use userland::{Userland, UserlandError};

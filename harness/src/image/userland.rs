@@ -1,0 +1,242 @@
+//! Programs of an image, and the libraries that each of them needs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::elf::{Dynamic, dynamic};
+use super::tree::{Tree, TreeError};
+
+/// A program that cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum UserlandError {
+    /// In none of the directories for programs.
+    #[error("no program `{name}` in the image's userland ({}); add its package to the manifest", root.display())]
+    NoProgram {
+        /// The program.
+        name: String,
+        /// Where it was looked for.
+        root: PathBuf,
+    },
+    /// A library that is needed and not there.
+    #[error(
+        "{by} needs {library}, which is not in the image's userland; add its package to the manifest"
+    )]
+    NoLibrary {
+        /// As the dynamic section says it.
+        library: String,
+        /// Program or library, by its path in the guest.
+        by: String,
+    },
+    /// Not for this machine, or damaged.
+    #[error("{file}: {message}")]
+    Elf {
+        /// By its path in the guest.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Following a path went wrong.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// Where programs are, by preference: what an operator's PATH has first.
+const PROGRAMS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+
+/// Where the dynamic loaders of Debian and of the RPM distributions look.
+const LIBRARIES: [&str; 6] = [
+    "lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu",
+    "lib64",
+    "usr/lib64",
+    "lib",
+    "usr/lib",
+];
+
+/// The unpacked programs and libraries of an image.
+#[derive(Debug, Clone)]
+pub struct Userland {
+    tree: Tree,
+}
+
+impl Userland {
+    /// A directory that holds `usr`, or `bin` and `lib`.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self {
+            tree: Tree::at(root),
+        }
+    }
+
+    /// Everything that the programs need to run: themselves, the dynamic loader and libraries, each
+    /// with its absolute path in the guest and the regular file on this machine that holds it. In
+    /// the guest's order of paths.
+    ///
+    /// # Errors
+    /// A program or library that is missing, with who needs it.
+    pub fn closure(&self, programs: &[&str]) -> Result<Vec<(String, PathBuf)>, UserlandError> {
+        let mut files = BTreeMap::new();
+        for name in programs {
+            self.add_program(name, &mut files)?;
+        }
+        Ok(files.into_iter().collect())
+    }
+
+    fn add_program(
+        &self,
+        name: &str,
+        files: &mut BTreeMap<String, PathBuf>,
+    ) -> Result<(), UserlandError> {
+        let (guest, host) = self.program(name)?;
+        // Whom to read next, and the DT_RPATHs of those that led there: they apply to it too.
+        let mut pending = vec![(guest, host, Vec::<String>::new())];
+        while let Some((guest, host, inherited)) = pending.pop() {
+            if files.contains_key(&guest) {
+                continue;
+            }
+            let needs = read_dynamic(&guest, &host)?;
+            files.insert(guest.clone(), host);
+            if let Some(loader) = &needs.interpreter {
+                let host = self
+                    .anywhere(loader)?
+                    .ok_or_else(|| UserlandError::NoLibrary {
+                        library: loader.clone(),
+                        by: guest.clone(),
+                    })?;
+                files.insert(loader.clone(), host);
+            }
+            let (own, inherited) = search_path(&guest, &needs, inherited);
+            for library in &needs.needed {
+                // The loader itself is among the needs of libc, and is known by its own path.
+                if files
+                    .keys()
+                    .any(|have| have.ends_with(&format!("/{library}")))
+                {
+                    continue;
+                }
+                let found = self.library(library, &own)?;
+                let (path, host) = found.ok_or_else(|| UserlandError::NoLibrary {
+                    library: library.clone(),
+                    by: guest.clone(),
+                })?;
+                pending.push((path, host, inherited.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A command that runs the image's own program on this machine, with the image's own loader and
+    /// libraries: the tools that make a disk are those of the guest, whatever the host has.
+    ///
+    /// # Errors
+    /// When the program, its loader or a library is missing.
+    pub fn command(&self, name: &str) -> Result<Command, UserlandError> {
+        let (guest, host) = self.program(name)?;
+        let mut command = match read_dynamic(&guest, &host)?.interpreter {
+            None => Command::new(&host),
+            Some(loader) => {
+                // Says who needs what, which the loader would say less well.
+                self.closure(&[name])?;
+                let found = self.anywhere(&loader)?;
+                let mut command = Command::new(found.ok_or(UserlandError::NoLibrary {
+                    library: loader,
+                    by: guest,
+                })?);
+                command
+                    .arg("--library-path")
+                    .arg(self.library_path())
+                    .arg(&host);
+                command
+            }
+        };
+        // mke2fs takes the features of a new file system from a file that the package has.
+        if let Some(configuration) = self.tree.find("etc/mke2fs.conf")? {
+            command.env("MKE2FS_CONFIG", configuration);
+        }
+        Ok(command)
+    }
+
+    /// For a loader's `--library-path`.
+    pub(super) fn library_path(&self) -> String {
+        let directories = LIBRARIES.map(|directory| self.tree.root().join(directory));
+        let existing = directories.iter().filter(|directory| directory.is_dir());
+        existing
+            .map(|directory| directory.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(":")
+    }
+
+    fn program(&self, name: &str) -> Result<(String, PathBuf), UserlandError> {
+        for directory in PROGRAMS {
+            let path = format!("{directory}/{name}");
+            if let Some(host) = self.tree.find(&path)? {
+                return Ok((format!("/{path}"), host));
+            }
+        }
+        Err(UserlandError::NoProgram {
+            name: name.to_owned(),
+            root: self.tree.root().to_owned(),
+        })
+    }
+
+    fn library(
+        &self,
+        name: &str,
+        own: &[String],
+    ) -> Result<Option<(String, PathBuf)>, UserlandError> {
+        if name.contains('/') {
+            return Ok(self.anywhere(name)?.map(|host| (name.to_owned(), host)));
+        }
+        let own = own.iter().map(|directory| directory.trim_matches('/'));
+        for directory in own.chain(LIBRARIES) {
+            let path = format!("{directory}/{name}");
+            if let Some(host) = self.tree.find(&path)? {
+                return Ok(Some((format!("/{path}"), host)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A path that holds with or without `usr`: packages of a merged-/usr distribution do not carry
+    /// the links of the top directory.
+    fn anywhere(&self, path: &str) -> Result<Option<PathBuf>, UserlandError> {
+        let path = path.trim_start_matches('/');
+        match self.tree.find(path)? {
+            Some(found) => Ok(Some(found)),
+            None => Ok(self.tree.find(&format!("usr/{path}"))?),
+        }
+    }
+}
+
+fn read_dynamic(guest: &str, host: &Path) -> Result<Dynamic, UserlandError> {
+    let error = |message| UserlandError::Elf {
+        file: guest.to_owned(),
+        message,
+    };
+    let bytes = fs::read(host).map_err(|cause| error(cause.to_string()))?;
+    dynamic(&bytes).map_err(|cause| error(cause.to_string()))
+}
+
+/// Directories that are searched for what this file needs, and those that its needs inherit.
+/// DT_RUNPATH is the file's own and silences its DT_RPATH (ld.so(8)).
+fn search_path(guest: &str, needs: &Dynamic, inherited: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let origin = guest
+        .rsplit_once('/')
+        .map_or("", |(directory, _)| directory);
+    let expand = |paths: &[String]| -> Vec<String> {
+        let expanded = paths
+            .iter()
+            .map(|path| path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin));
+        expanded.filter(|path| !path.is_empty()).collect()
+    };
+    if !needs.runpath.is_empty() {
+        return (expand(&needs.runpath), inherited);
+    }
+    let mut all = expand(&needs.rpath);
+    all.extend(inherited);
+    (all.clone(), all)
+}
+
+#[cfg(test)]
+mod tests;
