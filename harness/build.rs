@@ -29,8 +29,16 @@ fn build() -> Result<(), Box<dyn Error>> {
         "cargo:rustc-env=INSTA_WORKSPACE_ROOT={}",
         workspace.display()
     );
-    for source in ["harness/guest/src", "harness/guest/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo:rerun-if-changed={}", workspace.join(source).display());
+    for source in [
+        "harness/guest/src",
+        "harness/guest/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
+        println!(
+            "cargo:rerun-if-changed={}",
+            workspace.join(source).display()
+        );
     }
 
     let target_dir = out.join("guest");
