@@ -1,5 +1,13 @@
 //! What /init saw, one line a report, on the port [`crate::order::REPORT_PORT`].
 
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use crate::words::{Line, SyntaxError, Words};
+
+/// Longest line that [`Lines`] collects, in bytes. /init's own lines stay far below.
+pub const MAX_LINE: usize = 64 << 10;
+
 /// One thing that /init saw. Every variant is one line on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -123,6 +131,305 @@ pub enum Exit {
     Code(i32),
     /// Killed by this signal number.
     Signal(i32),
-    /// Never ran: errno of execve(2).
+    /// Never ran: errno of execve(2), or 0 when /init had a reason not to try.
     NotRun(i32),
+}
+
+/// Bytes between two line feeds that are no report: noise on the port, or a line that the dying
+/// machine did not finish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportError {
+    /// The beginning of the line, for people.
+    pub line: String,
+    /// What is wrong with it.
+    pub why: SyntaxError,
+}
+
+impl Display for ReportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a report: `{}`: {}", self.line, self.why)
+    }
+}
+
+impl std::error::Error for ReportError {}
+
+impl ReportError {
+    fn new(line: &[u8], why: SyntaxError) -> Self {
+        let line = line.get(..200).unwrap_or(line);
+        Self {
+            line: line.escape_ascii().to_string(),
+            why,
+        }
+    }
+}
+
+impl Report {
+    /// One line, with its line feed.
+    pub fn encode(&self) -> String {
+        let line = match self {
+            Report::Started {
+                role,
+                release,
+                cpus,
+                uptime_ms,
+                memory,
+            } => Line::new("started")
+                .word("role", role)
+                .word("release", release)
+                .word("cpus", cpus)
+                .word("uptime-ms", uptime_ms)
+                .word("memory", memory),
+            Report::Module {
+                driver,
+                module,
+                error,
+            } => Line::new("module")
+                .word("driver", driver)
+                .word("module", module)
+                .optional("error", error.as_ref()),
+            Report::KeptOut { driver, by } => {
+                Line::new("kept-out").word("driver", driver).word("by", by)
+            }
+            Report::Interrupts { after, msi, pins } => Line::new("interrupts")
+                .word("after", after)
+                .word("msi", msi)
+                .word("pins", pins),
+            Report::Function {
+                address,
+                id,
+                table,
+                granted,
+                driver,
+            } => Line::new("function")
+                .word("address", address)
+                .word("id", id)
+                .word("table", table)
+                .word("granted", granted)
+                .optional("driver", driver.as_ref()),
+            Report::Armed { status, loaded } => Line::new("armed")
+                .word("status", status)
+                .word("loaded", loaded),
+            Report::Crashing { cpu } => Line::new("crashing").word("cpu", cpu),
+            Report::Target {
+                device,
+                found,
+                mount_error,
+            } => Line::new("target")
+                .word("device", device)
+                .word("found", found)
+                .optional("mount-error", mount_error.as_ref()),
+            Report::Script { which, status } => Line::new("script")
+                .word("which", which)
+                .word("status", status),
+            Report::Collector { status } => Line::new("collector").word("status", status),
+            Report::Saved {
+                path,
+                bytes,
+                memory_low,
+            } => Line::new("saved")
+                .word("path", path)
+                .word("bytes", bytes)
+                .word("memory-low", memory_low),
+            Report::Failed { step, error } => {
+                Line::new("failed").word("step", step).word("error", error)
+            }
+            Report::Ending => Line::new("ending"),
+        };
+        line.end()
+    }
+
+    /// Reads one line, with or without its line feed.
+    ///
+    /// # Errors
+    /// Anything that [`Report::encode`] does not write.
+    pub fn decode(line: &[u8]) -> Result<Self, ReportError> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        Self::from_words(line).map_err(|why| ReportError::new(line, why))
+    }
+
+    fn from_words(line: &[u8]) -> Result<Self, SyntaxError> {
+        let mut words = Words::parse(line)?;
+        let report = match words.head() {
+            "started" => Report::Started {
+                role: words.parse_value("role")?,
+                release: words.take("release")?,
+                cpus: words.parse_value("cpus")?,
+                uptime_ms: words.parse_value("uptime-ms")?,
+                memory: words.parse_value("memory")?,
+            },
+            "module" => Report::Module {
+                driver: words.take("driver")?,
+                module: words.take("module")?,
+                error: words.take_optional("error"),
+            },
+            "kept-out" => Report::KeptOut {
+                driver: words.take("driver")?,
+                by: words.take("by")?,
+            },
+            "interrupts" => Report::Interrupts {
+                after: words.take("after")?,
+                msi: words.parse_value("msi")?,
+                pins: words.parse_value("pins")?,
+            },
+            "function" => Report::Function {
+                address: words.take("address")?,
+                id: words.take("id")?,
+                table: words.parse_value("table")?,
+                granted: words.parse_value("granted")?,
+                driver: words.take_optional("driver"),
+            },
+            "armed" => Report::Armed {
+                status: words.parse_value("status")?,
+                loaded: words.parse_value("loaded")?,
+            },
+            "crashing" => Report::Crashing {
+                cpu: words.parse_value("cpu")?,
+            },
+            "target" => Report::Target {
+                device: words.take("device")?,
+                found: words.parse_value("found")?,
+                mount_error: words.take_optional("mount-error"),
+            },
+            "script" => Report::Script {
+                which: words.take("which")?,
+                status: words.parse_value("status")?,
+            },
+            "collector" => Report::Collector {
+                status: words.parse_value("status")?,
+            },
+            "saved" => Report::Saved {
+                path: words.take("path")?,
+                bytes: words.parse_value("bytes")?,
+                memory_low: words.parse_value("memory-low")?,
+            },
+            "failed" => Report::Failed {
+                step: words.take("step")?,
+                error: words.take("error")?,
+            },
+            "ending" => Report::Ending,
+            other => return Err(SyntaxError::new(format!("no report is named `{other}`"))),
+        };
+        words.finish()?;
+        Ok(report)
+    }
+}
+
+/// Cuts the port's bytes, in whatever pieces they come, into reports. Memory stays below
+/// [`MAX_LINE`] whatever arrives; a line above it is one error.
+#[derive(Debug, Default)]
+pub struct Lines {
+    begun: Vec<u8>,
+    too_long: bool,
+}
+
+impl Lines {
+    /// Nothing read yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The reports that `bytes` completes. Empty lines are none: /init begins with a line feed,
+    /// so that its first report does not stick to what the kernel before it left unfinished.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Result<Report, ReportError>> {
+        let mut reports = Vec::new();
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let room = MAX_LINE - self.begun.len();
+            match piece.strip_suffix(b"\n") {
+                Some(rest) => {
+                    self.keep(rest, room);
+                    reports.extend(self.finish());
+                }
+                None => self.keep(piece, room),
+            }
+        }
+        reports
+    }
+
+    /// To be called when no more bytes will come: an unfinished line, if there is one, is an
+    /// error even if it reads like a report, because its last value may be cut short.
+    pub fn end(&mut self) -> Option<ReportError> {
+        let line = std::mem::take(&mut self.begun);
+        self.too_long = false;
+        (!line.is_empty()).then(|| ReportError::new(&line, SyntaxError::new("cut short")))
+    }
+
+    fn keep(&mut self, piece: &[u8], room: usize) {
+        let kept = piece.get(..room).unwrap_or(piece);
+        self.too_long |= kept.len() < piece.len();
+        self.begun.extend_from_slice(kept);
+    }
+
+    fn finish(&mut self) -> Option<Result<Report, ReportError>> {
+        let line = std::mem::take(&mut self.begun);
+        if std::mem::take(&mut self.too_long) {
+            let why = SyntaxError::new(format!("longer than {MAX_LINE} bytes"));
+            return Some(Err(ReportError::new(&line, why)));
+        }
+        (!line.is_empty()).then(|| Report::decode(&line))
+    }
+}
+
+impl Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::First => "first",
+            Role::Capture => "capture",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = SyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, SyntaxError> {
+        match text {
+            "first" => Ok(Role::First),
+            "capture" => Ok(Role::Capture),
+            other => Err(SyntaxError::new(format!("`{other}` is no role"))),
+        }
+    }
+}
+
+impl Exit {
+    /// Whether the child did what it was asked to.
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
+
+    /// The number that a shell would put into `$?`.
+    pub fn shell_status(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => 128_i32.saturating_add(signal),
+            Exit::NotRun(libc::ENOENT) => 127,
+            Exit::NotRun(_) => 126,
+        }
+    }
+}
+
+impl Display for Exit {
+    /// `code:1`, `signal:9`, `not-run:2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "code:{code}"),
+            Exit::Signal(signal) => write!(f, "signal:{signal}"),
+            Exit::NotRun(errno) => write!(f, "not-run:{errno}"),
+        }
+    }
+}
+
+impl FromStr for Exit {
+    type Err = SyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, SyntaxError> {
+        let error = || SyntaxError::new(format!("`{text}` is no exit status"));
+        let (kind, number) = text.split_once(':').ok_or_else(error)?;
+        let number = number.parse().map_err(|_| error())?;
+        match kind {
+            "code" => Ok(Exit::Code(number)),
+            "signal" => Ok(Exit::Signal(number)),
+            "not-run" => Ok(Exit::NotRun(number)),
+            _ => Err(error()),
+        }
+    }
 }

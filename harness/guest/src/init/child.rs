@@ -1,0 +1,129 @@
+//! Programs that /init runs: kexec, the core collector, the user's scripts, a shell.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+
+use crashdrill_guest::report::Exit;
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::memory::Memory;
+use crate::{Init, console, system};
+
+const BUSYBOX: &str = "/bin/busybox";
+/// How often memory is looked at while a child runs.
+const SAMPLE_INTERVAL: libc::timespec = libc::timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+/// Runs `argv` with its output on the console, and waits for it.
+pub(crate) fn run(memory: &mut Memory, argv: &[String], more: &[&str]) -> Exit {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Exit::NotRun(libc::ENOENT);
+    };
+    let mut command = command(program);
+    command.args(arguments).args(more);
+    let exit = spawn(&mut command, memory);
+    if let Exit::NotRun(errno) = exit {
+        // As a shell would have it.
+        console::print(&format!("{program}: {}", Errno::from_raw(errno).desc()));
+    }
+    exit
+}
+
+/// The user's scripts and shells find busybox's applets as commands; nothing else does.
+pub(crate) fn install_applets(memory: &mut Memory) {
+    if fs::exists(BUSYBOX).unwrap_or(false) {
+        let mut install = command(BUSYBOX);
+        // It complains about each command that is already there.
+        install
+            .args(["--install", "-s", "/bin"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        spawn(&mut install, memory);
+    }
+}
+
+/// An interactive shell on the console, with job control.
+pub(crate) fn shell(init: &mut Init, hint: &str) {
+    install_applets(&mut init.memory);
+    console::print(&format!("kdump: crashdrill shell: {hint}"));
+    let mut command = command(BUSYBOX);
+    command.arg("sh").env("PS1", "crashdrill# ");
+    match terminal().and_then(|tty| Ok((tty.try_clone()?, tty.try_clone()?, tty))) {
+        Ok((input, output, error)) => {
+            command.stdin(input).stdout(output).stderr(error);
+        }
+        Err(error) => console::print(&format!("kdump: crashdrill shell: no job control: {error}")),
+    }
+    // SAFETY: setsid and ioctl are async-signal-safe, and nothing is allocated.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 1);
+            Ok(())
+        });
+    }
+    if let Exit::NotRun(errno) = spawn(&mut command, &mut init.memory) {
+        console::print(&format!(
+            "kdump: crashdrill shell: {BUSYBOX}: {}",
+            Errno::from_raw(errno).desc()
+        ));
+    }
+}
+
+/// /dev/console cannot be a controlling terminal; the tty behind it can.
+fn terminal() -> std::io::Result<File> {
+    let active = system::line("/sys/class/tty/console/active");
+    let name = active.split(' ').next_back().unwrap_or_default();
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(format!("/dev/{name}"))
+}
+
+/// The kernel hands PID 1 every parameter it does not know as environment: children get none of
+/// that.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/")
+        .env("TERM", "linux");
+    command
+}
+
+fn spawn(command: &mut Command, memory: &mut Memory) -> Exit {
+    match command.spawn() {
+        Ok(child) => wait(child, memory),
+        Err(error) => Exit::NotRun(error.raw_os_error().unwrap_or(libc::EINVAL)),
+    }
+}
+
+fn wait(mut child: Child, memory: &mut Memory) -> Exit {
+    // Blocked only now, so that the child does not inherit it; if it has ended already, the first
+    // try_wait sees that. A blocked SIGCHLD stays pending, so none is missed.
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGCHLD);
+    let _ = mask.thread_block();
+    let exit = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => {
+                break match (status.code(), status.signal()) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+                };
+            }
+            Ok(None) => {}
+            Err(error) => break Exit::NotRun(error.raw_os_error().unwrap_or(libc::ECHILD)),
+        }
+        memory.sample();
+        // SAFETY: both pointers are valid for the call; a null siginfo_t is allowed.
+        unsafe { libc::sigtimedwait(mask.as_ref(), std::ptr::null_mut(), &SAMPLE_INTERVAL) };
+    };
+    let _ = mask.thread_unblock();
+    exit
+}

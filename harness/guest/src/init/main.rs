@@ -1,0 +1,88 @@
+//! /init of the first and of the capture kernel: PID 1, static, without a shell.
+//!
+//! A PID 1 that ends takes its kernel with it, and the panic would be mistaken for the kernel's
+//! own. So nothing here panics: every failure is a [`Report::Failed`], a line on the console and
+//! the final action.
+
+mod action;
+mod capture;
+mod child;
+mod console;
+mod drivers;
+mod error;
+mod first;
+mod interrupts;
+mod memory;
+mod pci;
+mod port;
+mod system;
+mod target;
+
+use crashdrill_guest::order::{Action, ORDER_PATH, Order};
+use crashdrill_guest::report::{Report, Role};
+
+use crate::error::{Context, Failure};
+use crate::memory::Memory;
+use crate::port::Port;
+
+/// What every step of /init has at hand.
+struct Init {
+    port: Port,
+    memory: Memory,
+}
+
+impl Init {
+    fn report(&mut self, report: &Report) {
+        self.memory.sample();
+        self.port.send(report);
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        console::print(&format!("kdump: crashdrill: {failure}"));
+        self.report(&Report::Failed {
+            step: failure.step.clone(),
+            error: failure.error.clone(),
+        });
+    }
+}
+
+fn main() {
+    // Only here for a defect in this program: without it, the abort would be a kernel panic.
+    std::panic::set_hook(Box::new(|panic| {
+        let mut init = Init {
+            port: Port::open(),
+            memory: Memory::new(),
+        };
+        init.failed(&Failure::new("run /init", panic.to_string()));
+        action::end(&mut init, Action::PowerOff);
+    }));
+
+    let system = system::mount_all();
+    let mut init = Init {
+        port: Port::open(),
+        memory: Memory::new(),
+    };
+    if let Some(trouble) = init.port.trouble() {
+        console::print(&format!("kdump: crashdrill: no report channel: {trouble}"));
+    }
+    let action = match system.and_then(|()| read_order()) {
+        Ok(Order::First(order)) => {
+            init.report(&system::started(Role::First));
+            first::run(&mut init, &order)
+        }
+        Ok(Order::Capture(order)) => {
+            init.report(&system::started(Role::Capture));
+            capture::run(&mut init, &order)
+        }
+        Err(failure) => {
+            init.failed(&failure);
+            Action::PowerOff
+        }
+    };
+    action::end(&mut init, action);
+}
+
+fn read_order() -> Result<Order, Failure> {
+    let text = std::fs::read(ORDER_PATH).context(|| format!("read {ORDER_PATH}"))?;
+    Order::decode(&text).map_err(|error| Failure::new(format!("read {ORDER_PATH}"), error))
+}
