@@ -2,5 +2,7 @@
 
 pub mod kdump;
 pub mod scenario;
+pub mod target;
 pub mod units;
 pub mod verdict;
+pub mod vmcore;
