@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read, Metadata, Path, PathBuf};
 
+use super::journal::Replay;
 use crate::vmcore::ReadAt;
 
 /// What a hostile or broken file system may cost.
@@ -68,11 +69,13 @@ impl Target {
     /// # Errors
     /// When the image holds no such file system, or a damaged one.
     pub fn open(disk: &File) -> Result<Self, TargetError> {
-        let disk = Disk {
+        let mut disk = Disk {
             len: disk.metadata()?.len(),
             file: disk.try_clone()?,
+            replay: None,
         };
         disk.check_superblock()?;
+        disk.replay = Replay::load(&disk.file)?;
         let disk_len = disk.len;
         let fs = Ext4::load(Box::new(disk)).map_err(|error| unreadable(&error))?;
         Ok(Self { fs, disk_len })
@@ -220,6 +223,7 @@ fn unreadable(error: &Ext4Error) -> TargetError {
 struct Disk {
     file: File,
     len: u64,
+    replay: Option<Replay>,
 }
 
 impl Disk {
@@ -265,7 +269,11 @@ impl Ext4Read for Disk {
         start_byte: u64,
         dst: &mut [u8],
     ) -> Result<(), Box<dyn Error + Send + Sync + 'static>> {
-        Ok(FileExt::read_exact_at(&self.file, dst, start_byte)?)
+        FileExt::read_exact_at(&self.file, dst, start_byte)?;
+        if let Some(replay) = &self.replay {
+            replay.apply(&self.file, start_byte, dst)?;
+        }
+        Ok(())
     }
 }
 

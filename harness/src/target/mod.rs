@@ -2,6 +2,7 @@
 
 mod disk;
 mod filesystem;
+mod journal;
 #[cfg(test)]
 mod tests;
 

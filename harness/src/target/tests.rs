@@ -44,3 +44,47 @@ fn what_mke2fs_says_is_passed_on() {
     let error = make_disk(Bytes(Bytes::MIB), Command::new("no-such-mke2fs")).unwrap_err();
     assert!(error.to_string().contains("e2fsprogs"), "{error}");
 }
+
+/// Lists and inspects the dumps on a real target's image.
+#[test]
+#[ignore = "needs a disk that a capture kernel wrote to: CRASHDRILL_TEST_DISK=/path/to/image"]
+fn real_disk() {
+    let path = std::env::var("CRASHDRILL_TEST_DISK").expect("CRASHDRILL_TEST_DISK is not set");
+    let disk = std::fs::File::open(path).unwrap();
+    let start = std::time::Instant::now();
+    let target = Target::open(&disk).unwrap();
+    println!("opened after {:?}", start.elapsed());
+    for file in target.find_dumps("/").unwrap() {
+        let start = std::time::Instant::now();
+        let reader = target.open_dump(&file.path).unwrap();
+        match crate::vmcore::inspect(&reader, reader.len()) {
+            Ok(found) => println!(
+                "{:?} {file:?}\n    {} {:?} {:?} {:?} {:?}",
+                start.elapsed(),
+                found.format,
+                found.complete,
+                found.pages,
+                found.panic,
+                found.dmesg.map(|text| text.len()),
+            ),
+            Err(error) => println!("{:?} {file:?}\n    {error}", start.elapsed()),
+        }
+    }
+}
+
+/// Runs debugfs (e2fsprogs) on the disk; it answers on standard output and never fails.
+fn debugfs(disk: &File, commands: &str) {
+    let mut script = tempfile::tempfile().unwrap();
+    script.write_all(commands.as_bytes()).unwrap();
+    script.rewind().unwrap();
+    // The disk goes in as standard output, the script as standard input: no names are needed.
+    let output = Command::new("debugfs")
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .args(["-w", "-f", "/proc/self/fd/0", "/proc/self/fd/1"])
+        .stdin(script)
+        .stdout(disk.try_clone().unwrap())
+        .output()
+        .unwrap();
+    let says = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{says}");
+}
