@@ -4,5 +4,7 @@ pub mod image;
 pub mod initramfs;
 pub mod kdump;
 pub mod scenario;
+pub mod target;
 pub mod units;
 pub mod verdict;
+pub mod vmcore;

@@ -1,0 +1,30 @@
+//! Crash dumps, read on the host: is it a dump, is all of it there, and what does the log of the
+//! kernel that died in it say.
+//!
+//! Two formats of x86_64 dumps are read: ELF (what /proc/vmcore is, and `makedumpfile -E`) and
+//! makedumpfile's kdump-compressed format, versions 1 to 6. Nothing is trusted: lengths and
+//! pointers of a dump bound neither memory nor time.
+
+mod bytes;
+mod codec;
+mod elf;
+mod inspect;
+mod kdump;
+mod log;
+mod lzo;
+mod memory;
+mod paging;
+mod printk_ring;
+mod record_log;
+mod vmcoreinfo;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use bytes::ReadAt;
+pub use inspect::{Completeness, Format, Inspection, Lack, VmcoreError, inspect};
+pub use log::LogError;
+pub use memory::MemoryError;
+pub use paging::TranslationError;
