@@ -2,5 +2,6 @@
 
 pub mod kdump;
 pub mod scenario;
+pub mod suggest;
 pub mod units;
 pub mod verdict;
