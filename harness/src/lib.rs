@@ -4,6 +4,7 @@ pub mod image;
 pub mod initramfs;
 pub mod kdump;
 pub mod scenario;
+pub mod suggest;
 pub mod target;
 pub mod units;
 pub mod verdict;

@@ -1,0 +1,249 @@
+//! The capture kernel's command line, put together as RHEL 7's kdumpctl does, and which drivers
+//! it keeps out.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::conf::KdumpConf;
+use super::words::kernel_words;
+use crate::scenario::model::Sysconfig;
+
+/// KDUMP_COMMANDLINE_REMOVE of RHEL 7.3 on x86_64, where /etc/sysconfig/kdump does not say.
+pub const DEFAULT_REMOVE: &str = "hugepages hugepagesz slub_debug quiet";
+
+/// KDUMP_COMMANDLINE_APPEND of RHEL 7.3 on x86_64, where /etc/sysconfig/kdump does not say.
+pub const DEFAULT_APPEND: &str = "irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off \
+                                  numa=off udev.children-max=2 panic=10 rootflags=nofail \
+                                  acpi_no_memhotplug transparent_hugepage=never";
+
+/// What kdumpctl removes whatever the configuration says.
+const ALWAYS_REMOVED: [&str; 11] = [
+    "crashkernel",
+    "panic_on_warn",
+    "root",
+    "rd.lvm.lv",
+    "rd.luks.uuid",
+    "rd.dm.uuid",
+    "rd.md.uuid",
+    "fcoe",
+    "netroot",
+    "rd.iscsi.initiator",
+    "iscsi_initiator",
+];
+
+/// The capture kernel's command line. `first` is the first kernel's (/proc/cmdline), which
+/// KDUMP_COMMANDLINE replaces; `boot_apic_id` is the APIC id of the first kernel's boot CPU, which
+/// the capture kernel must leave alone when it was started on another.
+pub fn capture_commandline(first: &str, sysconfig: &Sysconfig, boot_apic_id: u32) -> String {
+    let base = sysconfig.kdump_commandline.as_deref().unwrap_or(first);
+    let remove = sysconfig.kdump_commandline_remove.as_deref();
+    let append = sysconfig.kdump_commandline_append.as_deref();
+    let removed: Vec<&str> = kernel_words(remove.unwrap_or(DEFAULT_REMOVE))
+        .into_iter()
+        .chain(ALWAYS_REMOVED)
+        .collect();
+    let mut words: Vec<&str> = kernel_words(base)
+        .into_iter()
+        .filter(|word| !removed.contains(&name(word)))
+        .chain(kernel_words(append.unwrap_or(DEFAULT_APPEND)))
+        .collect();
+    let disable = format!("disable_cpu_apicid={boot_apic_id}");
+    if !words.iter().any(|word| name(word) == "disable_cpu_apicid") {
+        words.push(&disable);
+    }
+    words.join(" ")
+}
+
+/// The value of the last `parameter=` on a command line, which is the one that counts.
+pub fn last_value<'a>(commandline: &'a str, parameter: &str) -> Option<&'a str> {
+    kernel_words(commandline)
+        .into_iter()
+        .filter_map(|word| word.split_once('='))
+        .rfind(|(name, _)| *name == parameter)
+        .map(|(_, value)| unquoted(value))
+}
+
+/// A driver that the capture kernel is not to load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeptOut {
+    /// With underscores, as the kernel knows it.
+    pub driver: String,
+    /// What keeps it out.
+    pub by: KeptOutBy,
+}
+
+/// What keeps a driver out of the capture kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptOutBy {
+    /// dracut's `rd.driver.blacklist=`.
+    RdDriverBlacklist,
+    /// modprobe's `modprobe.blacklist=`.
+    ModprobeBlacklist,
+    /// The kernel's own `module_blacklist=`; 3.10 does not know it.
+    ModuleBlacklist,
+    /// `dracut_args --omit-drivers`: it is not in the initramfs at all.
+    OmitDrivers,
+}
+
+impl fmt::Display for KeptOutBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RdDriverBlacklist => "rd.driver.blacklist=",
+            Self::ModprobeBlacklist => "modprobe.blacklist=",
+            Self::ModuleBlacklist => "module_blacklist=",
+            Self::OmitDrivers => "--omit-drivers",
+        })
+    }
+}
+
+/// The drivers that a capture command line and kdump.conf keep out of the capture kernel, in the
+/// order in which they are named. dracut takes `--omit-drivers` for patterns; here they are names.
+pub fn kept_out(commandline: &str, conf: &KdumpConf) -> Vec<KeptOut> {
+    let mut found = Vec::new();
+    let mut add = |driver: &str, by| {
+        let driver = driver.trim().replace('-', "_");
+        let kept_out = KeptOut { driver, by };
+        if !kept_out.driver.is_empty() && !found.contains(&kept_out) {
+            found.push(kept_out);
+        }
+    };
+    for word in kernel_words(commandline) {
+        let Some((parameter, list)) = word.split_once('=') else {
+            continue;
+        };
+        // The kernel takes - and _ in a parameter's name for the same.
+        let by = match parameter.replace('-', "_").as_str() {
+            "rd.driver.blacklist" => KeptOutBy::RdDriverBlacklist,
+            "modprobe.blacklist" => KeptOutBy::ModprobeBlacklist,
+            "module_blacklist" => KeptOutBy::ModuleBlacklist,
+            _ => continue,
+        };
+        for driver in unquoted(list).split(',') {
+            add(driver, by);
+        }
+    }
+    for driver in &conf.omit_drivers {
+        add(driver, KeptOutBy::OmitDrivers);
+    }
+    found
+}
+
+fn name(word: &str) -> &str {
+    let word = word.strip_prefix('"').unwrap_or(word);
+    word.split_once('=').map_or(word, |(name, _)| name)
+}
+
+fn unquoted(value: &str) -> &str {
+    let value = value.strip_prefix('"').unwrap_or(value);
+    value.strip_suffix('"').unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sysconfig(base: Option<&str>, remove: Option<&str>, append: Option<&str>) -> Sysconfig {
+        Sysconfig {
+            kdump_commandline: base.map(str::to_owned),
+            kdump_commandline_remove: remove.map(str::to_owned),
+            kdump_commandline_append: append.map(str::to_owned),
+            kexec_args: None,
+        }
+    }
+
+    #[test]
+    fn assembled_as_kdumpctl_does() {
+        let first = "BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro crashkernel=256M quiet console=ttyS0";
+        for (first, sysconfig, wanted) in [
+            (
+                first,
+                sysconfig(None, None, Some("nr_cpus=1")),
+                "BOOT_IMAGE=/vmlinuz ro console=ttyS0 nr_cpus=1 disable_cpu_apicid=0",
+            ),
+            (
+                first,
+                sysconfig(None, Some(""), Some("")),
+                "BOOT_IMAGE=/vmlinuz ro quiet console=ttyS0 disable_cpu_apicid=0",
+            ),
+            (
+                first,
+                sysconfig(
+                    Some("console=tty0 crashkernel=1G,high rootdelay=3"),
+                    None,
+                    Some("a"),
+                ),
+                "console=tty0 rootdelay=3 a disable_cpu_apicid=0",
+            ),
+            // Only whole words go, and a quoted blank does not end one.
+            (
+                "quiet_please slub_debug=FZ slub_debug_x dyndbg=\"file a +p\" quiet",
+                sysconfig(None, None, Some("")),
+                "quiet_please slub_debug_x dyndbg=\"file a +p\" disable_cpu_apicid=0",
+            ),
+            (
+                "x dyndbg=\"quiet root=1\"",
+                sysconfig(None, None, Some("disable_cpu_apicid=4")),
+                "x dyndbg=\"quiet root=1\" disable_cpu_apicid=4",
+            ),
+            // What is appended is not removed again.
+            (
+                "quiet",
+                sysconfig(None, None, Some("quiet root=/dev/x")),
+                "quiet root=/dev/x disable_cpu_apicid=0",
+            ),
+        ] {
+            assert_eq!(capture_commandline(first, &sysconfig, 0), wanted);
+        }
+        let default = capture_commandline("", &Sysconfig::default(), 2);
+        assert_eq!(default, format!("{DEFAULT_APPEND} disable_cpu_apicid=2"));
+    }
+
+    #[test]
+    fn the_last_value_counts() {
+        assert_eq!(last_value("nr_cpus=1 x nr_cpus=4", "nr_cpus"), Some("4"));
+        assert_eq!(last_value("nr_cpus", "nr_cpus"), None);
+        assert_eq!(last_value("a=\"b c\"", "a"), Some("b c"));
+    }
+
+    #[test]
+    fn drivers_kept_out() {
+        let conf = KdumpConf::parse("dracut_args --omit-drivers \"i40e ice\"\n").unwrap();
+        let found = kept_out(
+            "rd.driver.blacklist=virtio-console,i40e x modprobe.blacklist=a,,b \
+             module_blacklist=\"c\" rd.driver.blacklist=i40e blacklist=no",
+            &conf,
+        );
+        let found: Vec<String> = found
+            .iter()
+            .map(|kept| format!("{} {}", kept.driver, kept.by))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "virtio_console rd.driver.blacklist=",
+                "i40e rd.driver.blacklist=",
+                "a modprobe.blacklist=",
+                "b modprobe.blacklist=",
+                "c module_blacklist=",
+                "i40e --omit-drivers",
+                "ice --omit-drivers",
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn removed_words_never_survive(first in "([a-z=\"]{0,6} ?(quiet|root=[a-z]*)? ){0,6}") {
+            prop_assume!(!first.contains('"'));
+            let line = capture_commandline(&first, &sysconfig(None, None, Some("")), 0);
+            for word in line.split(' ') {
+                prop_assert!(word != "quiet" && !word.starts_with("root="));
+            }
+        }
+    }
+}

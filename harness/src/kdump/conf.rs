@@ -1,0 +1,652 @@
+//! kdump.conf as RHEL 7 reads it: the part of it that a drill can act out.
+//!
+//! What is accepted and refused, and in which words, follows kdumpctl of 2015 to 2017. An option
+//! that RHEL 7 knows and that is not acted out yet is refused by name.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::words::shell_words;
+use crate::suggest;
+
+/// RHEL 7's default for `path`.
+pub const DEFAULT_PATH: &str = "/var/crash";
+
+/// RHEL 7.3's default for `core_collector`.
+pub const DEFAULT_CORE_COLLECTOR: &str = "makedumpfile -l --message-level 1 -d 31";
+
+/// A kdump.conf, with the defaults of RHEL 7 where it is silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KdumpConf {
+    /// `ext4 DEVICE` and its like; by default the file system that holds `path`.
+    pub target: Option<Target>,
+    /// `path`, below the target's root.
+    pub path: String,
+    /// `core_collector`, the command and its arguments.
+    pub core_collector: Vec<String>,
+    /// `kdump_pre`: run before the dump, which it prevents by failing.
+    pub kdump_pre: Option<String>,
+    /// `kdump_post`: run after the dump, with its status.
+    pub kdump_post: Option<String>,
+    /// `default`: what to do when the dump has failed.
+    pub failure_action: FailureAction,
+    /// `extra_modules`, and `--add-drivers` of `dracut_args`.
+    pub extra_modules: Vec<String>,
+    /// `--omit-drivers` of `dracut_args`.
+    pub omit_drivers: Vec<String>,
+}
+
+/// A file system on a local device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its type, as it is mounted.
+    pub filesystem: Filesystem,
+    /// Where it is.
+    pub device: TargetDevice,
+}
+
+/// File systems that a dump target can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filesystem {
+    /// Second extended.
+    Ext2,
+    /// Third extended.
+    Ext3,
+    /// Fourth extended.
+    Ext4,
+    /// XFS.
+    Xfs,
+    /// Btrfs.
+    Btrfs,
+}
+
+impl Filesystem {
+    /// As kdump.conf and mount(8) call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext2 => "ext2",
+            Self::Ext3 => "ext3",
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Ext2, Self::Ext3, Self::Ext4, Self::Xfs, Self::Btrfs]
+            .into_iter()
+            .find(|filesystem| filesystem.name() == name)
+    }
+}
+
+/// How kdump.conf names a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetDevice {
+    /// `/dev/nvme0n1`.
+    Node(String),
+    /// `UUID=…` of the file system.
+    Uuid(String),
+    /// `LABEL=…` of the file system.
+    Label(String),
+}
+
+/// RHEL 7's `default`, called `failure_action` since 2019.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureAction {
+    /// Reboot.
+    #[default]
+    Reboot,
+    /// Halt.
+    Halt,
+    /// Power off.
+    Poweroff,
+    /// A shell on the console.
+    Shell,
+    /// Try again on the root file system.
+    DumpToRootfs,
+}
+
+/// One thing wrong with a kdump.conf.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("kdump.conf, line {line}, column {column}: {message}")]
+pub struct ConfError {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// The bytes of the whole text that it is about; never over the end of the line.
+    pub at: Range<usize>,
+    /// kdumpctl's own words where it has some.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+impl Default for KdumpConf {
+    fn default() -> Self {
+        Self {
+            target: None,
+            path: DEFAULT_PATH.to_owned(),
+            core_collector: DEFAULT_CORE_COLLECTOR
+                .split(' ')
+                .map(str::to_owned)
+                .collect(),
+            kdump_pre: None,
+            kdump_post: None,
+            failure_action: FailureAction::default(),
+            extra_modules: Vec::new(),
+            omit_drivers: Vec::new(),
+        }
+    }
+}
+
+impl KdumpConf {
+    /// Reads the whole text and finds everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Vec<ConfError>> {
+        let mut reader = Reader::default();
+        let mut start = 0;
+        for (nth, line) in text.split_inclusive('\n').enumerate() {
+            let option = OptionLine::new(line.trim_end_matches(['\n', '\r']));
+            if let Some(Err(Fault { at, message, help })) = option.map(|line| reader.take(&line)) {
+                reader.errors.push(ConfError {
+                    line: nth + 1,
+                    column: line[..at.start].chars().count() + 1,
+                    at: start + at.start..start + at.end,
+                    message,
+                    help,
+                });
+            }
+            start += line.len();
+        }
+        if reader.errors.is_empty() {
+            Ok(reader.conf)
+        } else {
+            Err(reader.errors)
+        }
+    }
+}
+
+/// One `option value` line. Offsets are bytes of the line.
+struct OptionLine<'a> {
+    text: &'a str,
+    blanks: usize,
+    option: &'a str,
+    value: &'a str,
+    value_at: usize,
+}
+
+impl<'a> OptionLine<'a> {
+    /// `None` for a line without an option.
+    fn new(text: &'a str) -> Option<Self> {
+        let code = text.split('#').next().unwrap_or(text).trim_end();
+        let option_and_value = code.trim_start();
+        let blanks = code.len() - option_and_value.len();
+        let option = option_and_value.split([' ', '\t']).next()?;
+        if option.is_empty() {
+            return None;
+        }
+        let value = option_and_value[option.len()..].trim_start();
+        let mut value_at = code.len() - value.len();
+        let mut unquoted = value;
+        if let Some(inner) = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            && !inner.contains('"')
+        {
+            unquoted = inner;
+            value_at += 1;
+        }
+        Some(Self {
+            text,
+            blanks,
+            option,
+            value: unquoted,
+            value_at,
+        })
+    }
+
+    fn option_fault(&self, message: String, help: Option<String>) -> Fault {
+        Fault {
+            at: self.blanks..self.blanks + self.option.len(),
+            message,
+            help,
+        }
+    }
+
+    fn value_fault(&self, message: String, help: impl Into<String>) -> Fault {
+        Fault {
+            at: self.value_at..self.value_at + self.value.len(),
+            message,
+            help: Some(help.into()),
+        }
+    }
+
+    fn words(&self) -> Result<Vec<String>, Fault> {
+        shell_words(self.value).map_err(|unclosed| Fault {
+            at: self.value_at + unclosed.at..self.value_at + self.value.len(),
+            message: "the quote is never closed".to_owned(),
+            help: Some("close it on the same line".to_owned()),
+        })
+    }
+
+    fn script(&self) -> Result<Option<String>, Fault> {
+        if !self.value.starts_with('/') {
+            return Err(self.value_fault(
+                format!("`{}` takes the absolute path of a program", self.option),
+                format!("{} /usr/local/bin/{}", self.option, self.value),
+            ));
+        }
+        Ok(Some(self.value.to_owned()))
+    }
+}
+
+struct Fault {
+    at: Range<usize>,
+    message: String,
+    help: Option<String>,
+}
+
+#[derive(Default)]
+struct Reader {
+    conf: KdumpConf,
+    errors: Vec<ConfError>,
+}
+
+impl Reader {
+    fn take(&mut self, line: &OptionLine<'_>) -> Result<(), Fault> {
+        if line.blanks > 0 {
+            return Err(Fault {
+                at: 0..line.blanks,
+                message: "No whitespaces are allowed before a kdump option name in /etc/kdump.conf"
+                    .to_owned(),
+                help: Some("begin the line with the option".to_owned()),
+            });
+        }
+        let option = line.option;
+        refused(line)?;
+        if line.value.is_empty() {
+            return Err(line.option_fault(
+                format!("Invalid kdump config value for option {option}."),
+                Some(format!("{option} {}", example(option))),
+            ));
+        }
+        match option {
+            "path" => self.conf.path = line.value.to_owned(),
+            "core_collector" => self.conf.core_collector = line.words()?,
+            "kdump_pre" => self.conf.kdump_pre = line.script()?,
+            "kdump_post" => self.conf.kdump_post = line.script()?,
+            "default" => self.conf.failure_action = failure_action(line)?,
+            "extra_modules" => {
+                self.conf
+                    .extra_modules
+                    .extend(line.value.split_whitespace().map(str::to_owned));
+            }
+            "dracut_args" => self.dracut_args(line)?,
+            // The drill's initramfs is always built anew.
+            "force_rebuild" | "force_no_rebuild" => {
+                if !matches!(line.value, "0" | "1") {
+                    return Err(
+                        line.value_fault(format!("{option} value is invalid"), "write 0 or 1")
+                    );
+                }
+            }
+            _ => self.target(line)?,
+        }
+        Ok(())
+    }
+
+    fn target(&mut self, line: &OptionLine<'_>) -> Result<(), Fault> {
+        let Some(filesystem) = Filesystem::named(line.option) else {
+            let closest = suggest::closest(line.option, OPTIONS.iter().copied());
+            return Err(line.option_fault(
+                format!("Invalid kdump config option {}", line.option),
+                closest.map(|closest| format!("did you mean `{closest}`?")),
+            ));
+        };
+        if self.conf.target.is_some() {
+            return Err(line.option_fault(
+                "More than one dump targets specified".to_owned(),
+                Some("keep one of them".to_owned()),
+            ));
+        }
+        let value = line.value;
+        let device = if let Some(uuid) = value.strip_prefix("UUID=") {
+            TargetDevice::Uuid(uuid.trim_matches('"').to_owned())
+        } else if let Some(label) = value.strip_prefix("LABEL=") {
+            TargetDevice::Label(label.trim_matches('"').to_owned())
+        } else if value.starts_with("/dev/") && !value.contains(char::is_whitespace) {
+            TargetDevice::Node(value.to_owned())
+        } else {
+            return Err(line.value_fault(
+                format!("Dump target {value} is invalid"),
+                format!(
+                    "write a device, UUID= or LABEL=, such as `{} /dev/nvme0n1`",
+                    line.option
+                ),
+            ));
+        };
+        self.conf.target = Some(Target { filesystem, device });
+        Ok(())
+    }
+
+    /// The two options of dracut that decide about drivers; every other would change the capture
+    /// initramfs in a way that a drill does not follow.
+    fn dracut_args(&mut self, line: &OptionLine<'_>) -> Result<(), Fault> {
+        let words = line.words()?;
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let (option, value) = match word.split_once('=') {
+                Some((option, value)) => (option, Some(value)),
+                None => (word.as_str(), None),
+            };
+            let list = match option {
+                "--omit-drivers" => &mut self.conf.omit_drivers,
+                "--add-drivers" | "--force-drivers" => &mut self.conf.extra_modules,
+                _ => {
+                    let known = ["--omit-drivers", "--add-drivers", "--force-drivers"];
+                    let help = match suggest::closest(option, known.into_iter()) {
+                        Some(closest) => format!("did you mean `{closest}`?"),
+                        None => format!("of dracut's options, only {} are", known.join(", ")),
+                    };
+                    return Err(line
+                        .value_fault(format!("`dracut_args {option}` is not emulated yet"), help));
+                }
+            };
+            let Some(drivers) = value.or_else(|| words.next().map(String::as_str)) else {
+                return Err(line.value_fault(
+                    format!("dracut's `{option}` lacks its list of drivers"),
+                    format!("dracut_args {option} \"i40e ice\""),
+                ));
+            };
+            list.extend(drivers.split_whitespace().map(str::to_owned));
+        }
+        Ok(())
+    }
+}
+
+fn failure_action(line: &OptionLine<'_>) -> Result<FailureAction, Fault> {
+    Ok(match line.value {
+        "reboot" => FailureAction::Reboot,
+        "halt" => FailureAction::Halt,
+        "poweroff" => FailureAction::Poweroff,
+        "shell" => FailureAction::Shell,
+        "dump_to_rootfs" => FailureAction::DumpToRootfs,
+        given => {
+            let actions = ["reboot", "halt", "poweroff", "shell", "dump_to_rootfs"];
+            return Err(line.value_fault(
+                format!("`{given}` is no action for `default`"),
+                match suggest::closest(given, actions.into_iter()) {
+                    Some(closest) => format!("did you mean `{closest}`?"),
+                    None => format!("one of {}", actions.join(", ")),
+                },
+            ));
+        }
+    })
+}
+
+const OPTIONS: [&str; 15] = [
+    "ext2",
+    "ext3",
+    "ext4",
+    "xfs",
+    "btrfs",
+    "path",
+    "core_collector",
+    "kdump_pre",
+    "kdump_post",
+    "default",
+    "extra_modules",
+    "dracut_args",
+    "force_rebuild",
+    "force_no_rebuild",
+    "extra_bins",
+];
+
+fn example(option: &str) -> &'static str {
+    match option {
+        "path" => DEFAULT_PATH,
+        "core_collector" => DEFAULT_CORE_COLLECTOR,
+        "kdump_pre" | "kdump_post" => "/usr/local/bin/script.sh",
+        "default" => "reboot",
+        "extra_modules" => "megaraid_sas",
+        "dracut_args" => "--omit-drivers \"i40e ice\"",
+        "force_rebuild" | "force_no_rebuild" => "0",
+        _ => "/dev/nvme0n1",
+    }
+}
+
+/// Options that RHEL 7 refuses, knows and a drill does not, or does not know yet.
+fn refused(line: &OptionLine<'_>) -> Result<(), Fault> {
+    let value = line.value;
+    let first_word = value.split_whitespace().next().unwrap_or("DRIVER");
+    let deprecated = |help: String| {
+        Err(line.option_fault(
+            format!(
+                "Deprecated kdump config option: {}. Refer to kdump.conf manpage for alternatives.",
+                line.option
+            ),
+            Some(help),
+        ))
+    };
+    let later = |help: &str| {
+        Err(line.option_fault(
+            format!("Invalid kdump config option {}", line.option),
+            Some(help.to_owned()),
+        ))
+    };
+    match line.option {
+        "blacklist" => {
+            let drivers = if value.is_empty() { "DRIVER" } else { value };
+            deprecated(format!(
+                "to leave the driver out of the initramfs: `dracut_args --omit-drivers \
+                 \"{drivers}\"`; to keep it from being loaded: `rd.driver.blacklist={}` in \
+                 KDUMP_COMMANDLINE_APPEND",
+                drivers.split_whitespace().collect::<Vec<_>>().join(",")
+            ))
+        }
+        "net" if value.contains('@') => deprecated(format!("ssh {value}")),
+        "net" => deprecated(format!("nfs {value}")),
+        "options" => deprecated(format!(
+            "module options go on the command line: `{first_word}.OPTION=VALUE` in \
+             KDUMP_COMMANDLINE_APPEND"
+        )),
+        "link_delay" | "disk_timeout" => deprecated(
+            "remove it: the wait for the target is `limits.target` in the scenario".to_owned(),
+        ),
+        "debug_mem_level" => {
+            deprecated("remove it, or write `rd.memdebug=3` in KDUMP_COMMANDLINE_APPEND".to_owned())
+        }
+        "failure_action" => later("RHEL 7 calls it `default`; the name is of 2019"),
+        "final_action" => later("RHEL 7 has none (it is of 2019): it reboots after a dump"),
+        "kdump_emergency" | "virtiofs" | "auto_reset_crashkernel" => {
+            later("RHEL 7 does not know this newer option")
+        }
+        "raw"
+        | "nfs"
+        | "nfs4"
+        | "ssh"
+        | "sshkey"
+        | "minix"
+        | "extra_bins"
+        | "fence_kdump_args"
+        | "fence_kdump_nodes"
+        | "override_resettable" => Err(line.option_fault(
+            format!("`{}` is not emulated yet", line.option),
+            Some(match line.option {
+                "raw" | "nfs" | "nfs4" | "ssh" | "minix" => {
+                    "use a file system on a local disk, such as `ext4 /dev/nvme0n1`".to_owned()
+                }
+                "extra_bins" => "put scripts into `capture.files` of the scenario".to_owned(),
+                _ => "remove the line".to_owned(),
+            }),
+        )),
+        option if option.contains('=') => {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            Err(line.option_fault(
+                format!("Invalid kdump config option {option}"),
+                Some(format!(
+                    "option and value are separated by a blank: `{name} {value}`"
+                )),
+            ))
+        }
+        _ => {
+            debug_assert!(line.text.contains(line.option));
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> KdumpConf {
+        KdumpConf::parse(text).unwrap()
+    }
+
+    fn one_error(text: &str) -> ConfError {
+        let mut errors = KdumpConf::parse(text).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors.remove(0)
+    }
+
+    #[test]
+    fn whole_file() {
+        let conf = parse(
+            "# kdump.conf\n\
+             \n\
+             ext4 /dev/nvme0n1 # the spare disk\n\
+             path /crash\n\
+             path \"/var/crash/here\"\n\
+             core_collector makedumpfile -l --message-level 1 -d 31\n\
+             kdump_pre /bin/pre.sh\r\n\
+             default shell\n\
+             extra_modules a b\n\
+             dracut_args --omit-drivers \"i40e ice\" --add-drivers=c\n\
+             force_rebuild 1\n",
+        );
+        assert_eq!(
+            conf.target,
+            Some(Target {
+                filesystem: Filesystem::Ext4,
+                device: TargetDevice::Node("/dev/nvme0n1".to_owned())
+            })
+        );
+        assert_eq!(conf.path, "/var/crash/here");
+        assert_eq!(
+            conf.core_collector[0..3],
+            ["makedumpfile", "-l", "--message-level"]
+        );
+        assert_eq!(conf.kdump_pre.as_deref(), Some("/bin/pre.sh"));
+        assert_eq!(conf.failure_action, FailureAction::Shell);
+        assert_eq!(conf.extra_modules, ["a", "b", "c"]);
+        assert_eq!(conf.omit_drivers, ["i40e", "ice"]);
+        assert_eq!(parse(""), KdumpConf::default());
+        assert_eq!(
+            parse("xfs LABEL=dump").target.map(|target| target.device),
+            Some(TargetDevice::Label("dump".to_owned()))
+        );
+        assert_eq!(
+            parse("xfs UUID=\"1-2\"").target.map(|target| target.device),
+            Some(TargetDevice::Uuid("1-2".to_owned()))
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        for (text, line, column, message) in [
+            (
+                "blacklist i40e",
+                1,
+                1,
+                "Deprecated kdump config option: blacklist. Refer to kdump.conf manpage for \
+                 alternatives.",
+            ),
+            (
+                "path /a\ncore_colector x",
+                2,
+                1,
+                "Invalid kdump config option core_colector",
+            ),
+            ("path", 1, 1, "Invalid kdump config value for option path."),
+            (
+                "\n  path /a",
+                2,
+                1,
+                "No whitespaces are allowed before a kdump option name in \
+                 /etc/kdump.conf",
+            ),
+            ("nfs h:/e", 1, 1, "`nfs` is not emulated yet"),
+            (
+                "ext4 /dev/a\nxfs /dev/b",
+                2,
+                1,
+                "More than one dump targets specified",
+            ),
+            ("ext4 sda1", 1, 6, "Dump target sda1 is invalid"),
+            ("default rebot", 1, 9, "`rebot` is no action for `default`"),
+            (
+                "failure_action shell",
+                1,
+                1,
+                "Invalid kdump config option failure_action",
+            ),
+            ("core_collector mk \"-d", 1, 19, "the quote is never closed"),
+            (
+                "dracut_args --mount \"a b c\"",
+                1,
+                13,
+                "`dracut_args --mount` is not emulated yet",
+            ),
+            (
+                "kdump_pre pre.sh",
+                1,
+                11,
+                "`kdump_pre` takes the absolute path of a program",
+            ),
+        ] {
+            let error = one_error(text);
+            assert_eq!(
+                (error.line, error.column, error.message.as_str()),
+                (line, column, message)
+            );
+        }
+        assert_eq!(
+            one_error("core_colector x").help.as_deref(),
+            Some("did you mean `core_collector`?")
+        );
+        assert!(
+            one_error("blacklist a b")
+                .help
+                .unwrap()
+                .contains("--omit-drivers \"a b\"")
+        );
+    }
+
+    #[test]
+    fn every_error_is_found() {
+        assert_eq!(
+            KdumpConf::parse("raw /dev/a\nnet x\nfoo 1\n")
+                .unwrap_err()
+                .len(),
+            3
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text(text in "(path|ext4|dracut_args|default|core_collector|[a-z]*)?[ \"'\\\\#=\t\r\n\\PC]{0,24}") {
+            if let Err(errors) = KdumpConf::parse(&text) {
+                for error in errors {
+                    let underlined = text.get(error.at);
+                    prop_assert!(underlined.is_some_and(|it| !it.contains('\n')));
+                }
+            }
+        }
+    }
+}
