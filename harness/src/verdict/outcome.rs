@@ -1,6 +1,6 @@
 //! What a drill comes to: the value that is shown, compared and snapshotted.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Verdict, cause and the evidence for both. Serialized with times, addresses, process ids and
 /// versions taken out, this is what a snapshot holds.
@@ -28,7 +28,7 @@ pub struct Outcome {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// A complete dump of this crash lies on the target.
@@ -54,7 +54,7 @@ pub enum Verdict {
 }
 
 /// Why. `Unknown` is an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Nothing went wrong.
@@ -80,7 +80,7 @@ pub enum Cause {
 }
 
 /// How far the machine came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Before the first line of a kernel.
