@@ -4,6 +4,7 @@ pub mod console;
 pub mod image;
 pub mod initramfs;
 pub mod kdump;
+pub mod machine;
 pub mod scenario;
 pub mod suggest;
 pub mod target;

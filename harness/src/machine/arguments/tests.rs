@@ -1,0 +1,127 @@
+use super::*;
+use crate::machine::catalogue::ALL;
+use crate::scenario::model::{Device, Machine};
+
+fn machine(kinds: &[DeviceKind]) -> Machine {
+    let devices = kinds.iter().map(|kind| Device {
+        device: *kind,
+        msix: None,
+        count: 1,
+        slots: None,
+        target: false,
+        size: entry(*kind).disk.map(|_| Bytes(Bytes::GIB)),
+        line: None,
+    });
+    Machine {
+        devices: devices.collect(),
+        ..Machine::default()
+    }
+}
+
+fn files(disks: usize) -> Files {
+    Files {
+        kernel: "/boot/vmlinux,6.1".into(),
+        initrd: "first.cpio".into(),
+        disks: (0..disks).map(|n| format!("disk,{n}").into()).collect(),
+        serial: Chardev::Stdio,
+        reports: Chardev::File("reports".into()),
+        qmp: None,
+    }
+}
+
+fn shown(plan: &MachinePlan) -> String {
+    let list = arguments(plan, &files(plan.file_disks().count()));
+    let text = pretty("qemu-system-x86_64".as_ref(), &list);
+    text.into_string().unwrap()
+}
+
+#[test]
+fn a_whole_command_line() {
+    let mut plan = MachinePlan::new(&machine(&[DeviceKind::VirtioSerial, DeviceKind::Nvme])).unwrap();
+    plan.append = "console=ttyS0 token='a b'".to_owned();
+    insta::assert_snapshot!(shown(&plan), @"");
+}
+
+#[test]
+fn every_device() {
+    let plan = MachinePlan::new(&machine(&ALL)).unwrap();
+    let text = shown(&plan);
+    let devices: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("id=") && !line.contains("-chardev"))
+        .map(|line| line.trim_start().trim_end_matches(" \\"))
+        .collect();
+    insta::assert_snapshot!(devices.join("\n"), @"");
+}
+
+#[test]
+fn routing_and_accelerator() {
+    let line = |apic, accel| {
+        let mut plan = MachinePlan::new(&Machine {
+            apic,
+            ..Machine::default()
+        })
+        .unwrap();
+        plan.accel = accel;
+        let text = shown(&plan);
+        let wanted = ["-machine", "-cpu", "-accel"];
+        let lines = text.lines().map(str::trim_start);
+        lines
+            .filter(|line| wanted.iter().any(|wanted| line.starts_with(wanted)))
+            .map(|line| line.trim_end_matches(" \\").to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        line(Apic::Auto, Accel::Kvm),
+        "-machine pc-q35-7.2 -cpu qemu64,x2apic=off -accel kvm"
+    );
+    assert_eq!(
+        line(Apic::Physical, Accel::Tcg),
+        "-machine pc-q35-7.2,x-oem-id=IBM,x-oem-table-id=EXA -cpu qemu64,x2apic=off -accel \
+         tcg,thread=multi"
+    );
+    assert_eq!(
+        line(Apic::X2apic, Accel::Kvm),
+        "-machine pc-q35-7.2 -cpu qemu64,x2apic=on -accel kvm"
+    );
+}
+
+#[test]
+fn inherited_channels() {
+    assert_eq!(Chardev::Socket(7).options("serial"), "socket,id=serial,fd=7");
+}
+
+#[test]
+fn sizes_are_never_read_as_mebibytes() {
+    assert_eq!(size(Bytes(Bytes::GIB)), "1G");
+    assert_eq!(size(Bytes(Bytes::GIB + 1)), "1073741825B");
+}
+
+#[test]
+fn words_survive_a_shell() {
+    let quoted = |word: &str| String::from_utf8(quoted(word.as_ref())).unwrap();
+    assert_eq!(quoted("a=b,c"), "a=b,c");
+    assert_eq!(quoted(""), "''");
+    assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+}
+
+proptest::proptest! {
+    /// What a POSIX shell does to the quoted form, undone by hand.
+    #[test]
+    fn quoting_is_reversible(word in "\\PC*") {
+        let text = String::from_utf8(quoted(word.as_ref())).unwrap();
+        let mut back = String::new();
+        let mut inside = false;
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                '\'' => inside = !inside,
+                '\\' if !inside => back.extend(characters.next()),
+                other => back.push(other),
+            }
+        }
+        proptest::prop_assert!(!inside);
+        proptest::prop_assert_eq!(back, word);
+    }
+}

@@ -1,0 +1,343 @@
+//! Every device that a scenario can name, as data.
+//!
+//! Table sizes and their limits were tried on QEMU 7.2 and 11.1.3, which refuse anything beyond.
+
+use crate::scenario::model::DeviceKind;
+use crate::units::TableSize;
+
+/// One device.
+#[derive(Debug)]
+pub struct Entry {
+    /// What a scenario calls it.
+    pub kind: DeviceKind,
+    /// The same as text.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// QEMU's device types: the PCI function first, then what it needs to carry a disk.
+    pub qemu: &'static [&'static str],
+    /// Its MSI-X table.
+    pub table: Table,
+    /// Guest drivers (modules), in load order; empty where every kernel has it built in.
+    pub drivers: &'static [&'static str],
+    /// How the guest names the disk behind it; `None` when it cannot carry one, and so cannot be
+    /// the dump target.
+    pub disk: Option<Node>,
+    /// Needs a PCI Express bus, which `pc` does not have.
+    pub express: bool,
+}
+
+/// The rule for a device's MSI-X table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// No MSI-X capability; MSI or an interrupt line.
+    None,
+    /// QEMU fixes the number of entries.
+    Fixed(u16),
+    /// A scenario may choose.
+    Free {
+        /// Smallest table.
+        min: u16,
+        /// Largest table.
+        max: u16,
+        /// What `msix` is when it is not stated.
+        default: Usual,
+    },
+}
+
+/// The table that a device has when a scenario does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usual {
+    /// A plain number.
+    Entries(u16),
+    /// One entry a CPU of the machine, and so many more.
+    CpusPlus(u16),
+}
+
+/// Naming of a disk in the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// `/dev/nvme0n1`
+    Nvme,
+    /// `/dev/vda`
+    Vd,
+    /// `/dev/sda`
+    Sd,
+}
+
+impl Node {
+    /// The device node of the disk that its naming counts as `index`, from 0.
+    pub fn path(self, index: usize) -> String {
+        match self {
+            Self::Nvme => format!("/dev/nvme{index}n1"),
+            Self::Vd => format!("/dev/vd{}", letters(index)),
+            Self::Sd => format!("/dev/sd{}", letters(index)),
+        }
+    }
+}
+
+/// a … z, aa … az, ba …: the kernel's `sd_format_disk_name`.
+fn letters(mut index: usize) -> String {
+    let mut name = Vec::new();
+    loop {
+        name.push(char::from(b'a' + (index % 26) as u8));
+        match index / 26 {
+            0 => break,
+            rest => index = rest - 1,
+        }
+    }
+    name.iter().rev().collect()
+}
+
+/// A table that a device does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// No MSI-X at all.
+    #[error("{0} has no MSI-X table; remove `msix`")]
+    None(&'static str),
+    /// Fixed, and not to this.
+    #[error("{name}'s MSI-X table has {fixed} entries, which cannot be changed to {asked}")]
+    Fixed {
+        /// The device.
+        name: &'static str,
+        /// What it has.
+        fixed: u16,
+        /// What was asked for.
+        asked: u16,
+    },
+    /// Outside the range.
+    #[error("{name}'s MSI-X table has {min} to {max} entries, not {asked}")]
+    Range {
+        /// The device.
+        name: &'static str,
+        /// Smallest.
+        min: u16,
+        /// Largest.
+        max: u16,
+        /// What was asked for.
+        asked: u16,
+    },
+}
+
+impl Entry {
+    /// Entries of the MSI-X table, 0 for none, when a scenario asks for `asked` on a machine with
+    /// `cpus` CPUs.
+    ///
+    /// # Errors
+    /// The device has no such table.
+    pub fn table(&self, asked: Option<TableSize>, cpus: u16) -> Result<u16, TableError> {
+        let name = self.name;
+        match (self.table, asked.map(TableSize::get)) {
+            (Table::None, None) => Ok(0),
+            (Table::None, Some(_)) => Err(TableError::None(name)),
+            (Table::Fixed(fixed), asked) => match asked {
+                Some(asked) if asked != fixed => Err(TableError::Fixed { name, fixed, asked }),
+                _ => Ok(fixed),
+            },
+            (Table::Free { default, max, .. }, None) => Ok(match default {
+                Usual::Entries(entries) => entries,
+                Usual::CpusPlus(more) => cpus.saturating_add(more).min(max),
+            }),
+            (Table::Free { min, max, .. }, Some(asked)) if (min..=max).contains(&asked) => {
+                Ok(asked)
+            }
+            (Table::Free { min, max, .. }, Some(asked)) => Err(TableError::Range {
+                name,
+                min,
+                max,
+                asked,
+            }),
+        }
+    }
+
+    /// Whether the dump can go to it.
+    pub fn can_be_target(&self) -> bool {
+        self.disk.is_some()
+    }
+}
+
+/// The entry of a device.
+pub fn entry(kind: DeviceKind) -> &'static Entry {
+    match kind {
+        DeviceKind::VirtioSerial => &VIRTIO_SERIAL,
+        DeviceKind::Nvme => &NVME,
+        DeviceKind::VirtioBlk => &VIRTIO_BLK,
+        DeviceKind::VirtioScsi => &VIRTIO_SCSI,
+        DeviceKind::Ahci => &AHCI,
+        DeviceKind::MegasasGen2 => &MEGASAS_GEN2,
+        DeviceKind::Mptsas1068 => &MPTSAS1068,
+        DeviceKind::E1000e => &E1000E,
+        DeviceKind::Igb => &IGB,
+        DeviceKind::Vmxnet3 => &VMXNET3,
+        DeviceKind::Xhci => &XHCI,
+        DeviceKind::PcieRootPort => &PCIE_ROOT_PORT,
+    }
+}
+
+/// All of them, in the order in which they are shown.
+pub const ALL: [DeviceKind; 12] = [
+    DeviceKind::VirtioSerial,
+    DeviceKind::Nvme,
+    DeviceKind::VirtioBlk,
+    DeviceKind::VirtioScsi,
+    DeviceKind::Ahci,
+    DeviceKind::MegasasGen2,
+    DeviceKind::Mptsas1068,
+    DeviceKind::E1000e,
+    DeviceKind::Igb,
+    DeviceKind::Vmxnet3,
+    DeviceKind::Xhci,
+    DeviceKind::PcieRootPort,
+];
+
+static VIRTIO_SERIAL: Entry = Entry {
+    kind: DeviceKind::VirtioSerial,
+    name: "virtio-serial",
+    about: "the vector filler: its driver fills the table on a single CPU",
+    qemu: &["virtio-serial-pci"],
+    table: Table::Free {
+        min: 1,
+        max: TableSize::MAX,
+        default: Usual::Entries(64),
+    },
+    drivers: &["virtio_pci", "virtio_console"],
+    disk: None,
+    express: false,
+};
+
+static NVME: Entry = Entry {
+    kind: DeviceKind::Nvme,
+    name: "nvme",
+    about: "NVM Express controller, one namespace",
+    qemu: &["nvme"],
+    table: Table::Free {
+        min: 1,
+        max: TableSize::MAX,
+        default: Usual::Entries(65),
+    },
+    drivers: &["nvme"],
+    disk: Some(Node::Nvme),
+    express: false,
+};
+
+static VIRTIO_BLK: Entry = Entry {
+    kind: DeviceKind::VirtioBlk,
+    name: "virtio-blk",
+    about: "virtio disk",
+    qemu: &["virtio-blk-pci"],
+    table: Table::Free {
+        min: 1,
+        max: VIRTIO_QUEUES + 1,
+        default: Usual::CpusPlus(1),
+    },
+    drivers: &["virtio_pci", "virtio_blk"],
+    disk: Some(Node::Vd),
+    express: false,
+};
+
+static VIRTIO_SCSI: Entry = Entry {
+    kind: DeviceKind::VirtioScsi,
+    name: "virtio-scsi",
+    about: "virtio SCSI adapter, one disk",
+    qemu: &["virtio-scsi-pci", "scsi-hd"],
+    table: Table::Free {
+        min: 1,
+        max: VIRTIO_QUEUES,
+        default: Usual::CpusPlus(3),
+    },
+    drivers: &["virtio_pci", "virtio_scsi", "sd_mod"],
+    disk: Some(Node::Sd),
+    express: false,
+};
+
+static AHCI: Entry = Entry {
+    kind: DeviceKind::Ahci,
+    name: "ahci",
+    about: "ICH9 SATA controller, one disk; MSI only",
+    qemu: &["ich9-ahci", "ide-hd"],
+    table: Table::None,
+    drivers: &["ahci", "sd_mod"],
+    disk: Some(Node::Sd),
+    express: false,
+};
+
+static MEGASAS_GEN2: Entry = Entry {
+    kind: DeviceKind::MegasasGen2,
+    name: "megasas-gen2",
+    about: "LSI MegaRAID SAS 2108, one disk",
+    qemu: &["megasas-gen2", "scsi-hd"],
+    table: Table::Fixed(15),
+    drivers: &["megaraid_sas", "sd_mod"],
+    disk: Some(Node::Sd),
+    express: false,
+};
+
+static MPTSAS1068: Entry = Entry {
+    kind: DeviceKind::Mptsas1068,
+    name: "mptsas1068",
+    about: "LSI SAS1068, one disk; MSI only",
+    qemu: &["mptsas1068", "scsi-hd"],
+    table: Table::None,
+    drivers: &["mptsas", "sd_mod"],
+    disk: Some(Node::Sd),
+    express: false,
+};
+
+static E1000E: Entry = Entry {
+    kind: DeviceKind::E1000e,
+    name: "e1000e",
+    about: "Intel 82574L network adapter, no link partner",
+    qemu: &["e1000e"],
+    table: Table::Fixed(5),
+    drivers: &["e1000e"],
+    disk: None,
+    express: false,
+};
+
+static IGB: Entry = Entry {
+    kind: DeviceKind::Igb,
+    name: "igb",
+    about: "Intel 82576 network adapter, no link partner; QEMU 8 or newer",
+    qemu: &["igb"],
+    table: Table::Fixed(10),
+    drivers: &["igb"],
+    disk: None,
+    express: false,
+};
+
+static VMXNET3: Entry = Entry {
+    kind: DeviceKind::Vmxnet3,
+    name: "vmxnet3",
+    about: "VMware network adapter, no link partner",
+    qemu: &["vmxnet3"],
+    table: Table::Fixed(25),
+    drivers: &["vmxnet3"],
+    disk: None,
+    express: false,
+};
+
+static XHCI: Entry = Entry {
+    kind: DeviceKind::Xhci,
+    name: "xhci",
+    about: "USB 3 host controller",
+    qemu: &["qemu-xhci"],
+    table: Table::Fixed(16),
+    drivers: &["xhci_pci"],
+    disk: None,
+    express: false,
+};
+
+static PCIE_ROOT_PORT: Entry = Entry {
+    kind: DeviceKind::PcieRootPort,
+    name: "pcie-root-port",
+    about: "PCI Express root port, nothing behind it",
+    qemu: &["pcie-root-port"],
+    table: Table::Fixed(1),
+    drivers: &[],
+    disk: None,
+    express: true,
+};
+
+/// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of
+/// them on control and events, virtio-blk none; both add one vector for configuration changes.
+pub(super) const VIRTIO_QUEUES: u16 = 1024;

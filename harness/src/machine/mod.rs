@@ -1,0 +1,21 @@
+//! The emulated machine: what QEMU is told, what this QEMU can do, and the process itself.
+//!
+//! [`MachinePlan`] and [`arguments()`] are pure; [`probe`], [`process`] and [`qmp`] touch the host.
+
+pub mod arguments;
+pub mod catalogue;
+mod delays;
+#[cfg(target_arch = "x86_64")]
+mod kvm_guest;
+mod options;
+pub mod plan;
+pub mod probe;
+pub mod process;
+pub mod qmp;
+pub mod slots;
+
+pub use arguments::{Chardev, Files, arguments, pretty};
+pub use plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction, PlanError};
+pub use probe::{AccelChoice, Capabilities};
+pub use process::{Input, Inputs, Machine, MachineError};
+pub use qmp::{Event, Qmp, QmpError, Shutdown};

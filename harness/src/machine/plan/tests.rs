@@ -1,0 +1,235 @@
+use super::*;
+use crate::scenario::model::{Device, Machine};
+use crate::units::TableSize;
+
+fn device(kind: DeviceKind) -> Device {
+    Device {
+        device: kind,
+        msix: None,
+        count: 1,
+        slots: None,
+        target: false,
+        size: None,
+        line: None,
+    }
+}
+
+fn target(kind: DeviceKind) -> Device {
+    Device {
+        target: true,
+        ..device(kind)
+    }
+}
+
+fn plan(devices: Vec<Device>) -> Result<MachinePlan, PlanError> {
+    MachinePlan::new(&Machine {
+        devices,
+        ..Machine::default()
+    })
+}
+
+fn nodes(devices: Vec<Device>) -> Vec<String> {
+    let plan = plan(devices).unwrap();
+    let disks = plan.functions.iter().filter_map(|f| f.disk.as_ref());
+    disks.map(|disk| disk.node.clone()).collect()
+}
+
+#[test]
+fn the_scenario_of_the_field_report() {
+    let filler = Device {
+        msix: TableSize::new(64),
+        count: 4,
+        ..device(DeviceKind::VirtioSerial)
+    };
+    let plan = plan(vec![filler, target(DeviceKind::Nvme)]).unwrap();
+    let places: Vec<_> = plan
+        .functions
+        .iter()
+        .map(|f| (f.id(), f.slot.to_string(), f.table))
+        .collect();
+    let place = |id: &str, slot: &str, table| (id.to_owned(), slot.to_owned(), table);
+    assert_eq!(
+        places,
+        [
+            place("virtio-serial-0", "0x4", 64),
+            place("virtio-serial-1", "0x8", 64),
+            place("virtio-serial-2", "0xc", 64),
+            place("virtio-serial-3", "0x10", 64),
+            place("nvme-0", "0x5", 65),
+        ]
+    );
+    let disk = plan.target().unwrap().disk.as_ref().unwrap();
+    assert_eq!(disk.node, "/dev/nvme0n1");
+    assert_eq!(disk.size, Bytes(1280 * Bytes::MIB));
+    assert_eq!(plan.drivers(), ["virtio_pci", "virtio_console", "nvme"]);
+}
+
+#[test]
+fn every_target_has_a_node() {
+    for (kind, node) in [
+        (DeviceKind::Nvme, "/dev/nvme0n1"),
+        (DeviceKind::VirtioBlk, "/dev/vda"),
+        (DeviceKind::VirtioScsi, "/dev/sda"),
+        (DeviceKind::Ahci, "/dev/sda"),
+        (DeviceKind::MegasasGen2, "/dev/sda"),
+        (DeviceKind::Mptsas1068, "/dev/sda"),
+    ] {
+        assert_eq!(nodes(vec![target(kind)]), [node]);
+    }
+}
+
+#[test]
+fn disks_are_numbered_as_the_guest_meets_them() {
+    let sized = |kind| Device {
+        size: Some(Bytes(Bytes::GIB)),
+        ..device(kind)
+    };
+    // An nvme controller without a disk takes a number; the target at 0x5 comes after 0x4.
+    assert_eq!(
+        nodes(vec![device(DeviceKind::Nvme), target(DeviceKind::Nvme)]),
+        ["/dev/nvme1n1"]
+    );
+    // A SCSI adapter without a disk takes none.
+    assert_eq!(
+        nodes(vec![device(DeviceKind::Ahci), target(DeviceKind::Ahci)]),
+        ["/dev/sda"]
+    );
+    // The target's driver is loaded last.
+    assert_eq!(
+        nodes(vec![
+            target(DeviceKind::MegasasGen2),
+            sized(DeviceKind::Ahci)
+        ]),
+        ["/dev/sdb", "/dev/sda"]
+    );
+    // virtio-blk cannot be without a disk.
+    assert_eq!(
+        nodes(vec![
+            target(DeviceKind::VirtioBlk),
+            device(DeviceKind::VirtioBlk)
+        ]),
+        ["/dev/vdb", "/dev/vda"]
+    );
+}
+
+#[test]
+fn names_of_many_disks() {
+    let name = |index| Node::Sd.path(index);
+    assert_eq!(
+        [name(0), name(25), name(26), name(701), name(702)],
+        ["/dev/sda", "/dev/sdz", "/dev/sdaa", "/dev/sdzz", "/dev/sdaaa"]
+    );
+}
+
+#[test]
+fn tables_follow_the_catalogue() {
+    let table = |kind, asked: Option<u16>| {
+        let device = Device {
+            msix: asked.and_then(TableSize::new),
+            ..device(kind)
+        };
+        let machine = Machine {
+            cpus: Cpus(4.try_into().unwrap()),
+            devices: vec![device],
+            ..Machine::default()
+        };
+        MachinePlan::new(&machine)
+            .map(|plan| plan.functions[0].table)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(table(DeviceKind::VirtioBlk, None), Ok(5));
+    assert_eq!(table(DeviceKind::VirtioScsi, None), Ok(7));
+    assert_eq!(table(DeviceKind::VirtioSerial, Some(2048)), Ok(2048));
+    assert_eq!(table(DeviceKind::E1000e, Some(5)), Ok(5));
+    assert_eq!(
+        table(DeviceKind::E1000e, Some(6)).unwrap_err(),
+        "device 1: e1000e's MSI-X table has 5 entries, which cannot be changed to 6"
+    );
+    assert_eq!(
+        table(DeviceKind::Ahci, Some(1)).unwrap_err(),
+        "device 1: ahci has no MSI-X table; remove `msix`"
+    );
+    assert_eq!(
+        table(DeviceKind::VirtioScsi, Some(1025)).unwrap_err(),
+        "device 1: virtio-scsi's MSI-X table has 1 to 1024 entries, not 1025"
+    );
+}
+
+#[test]
+fn impossible_machines() {
+    let problem = |device| match plan(vec![device]) {
+        Err(PlanError::Device { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        problem(target(DeviceKind::Igb)),
+        DeviceError::NoTarget("igb")
+    );
+    assert_eq!(
+        problem(Device {
+            count: 0,
+            ..device(DeviceKind::Igb)
+        }),
+        DeviceError::NoCount
+    );
+    assert_eq!(
+        problem(Device {
+            slots: Some(vec![]),
+            ..device(DeviceKind::Igb)
+        }),
+        DeviceError::SlotCount { slots: 0, count: 1 }
+    );
+    assert_eq!(
+        problem(Device {
+            size: Some(Bytes(Bytes::GIB)),
+            ..device(DeviceKind::Igb)
+        }),
+        DeviceError::NoDisk("igb")
+    );
+    assert_eq!(
+        problem(Device {
+            size: Some(Bytes(512)),
+            ..target(DeviceKind::Nvme)
+        }),
+        DeviceError::DiskSize(Bytes(512))
+    );
+    assert_eq!(
+        plan(vec![target(DeviceKind::Nvme), target(DeviceKind::Ahci)]),
+        Err(PlanError::Targets(2))
+    );
+    let machine = |change: fn(&mut Machine)| {
+        let mut machine = Machine::default();
+        change(&mut machine);
+        MachinePlan::new(&machine).unwrap_err()
+    };
+    let nine = || Cpus(9.try_into().unwrap());
+    assert_eq!(
+        machine(|m| {
+            m.apic = Apic::Flat;
+            m.cpus = Cpus(9.try_into().unwrap());
+        }),
+        PlanError::FlatCpus(nine())
+    );
+    assert!(matches!(
+        machine(|m| m.cpus = Cpus(256.try_into().unwrap())),
+        PlanError::Cpus(_)
+    ));
+    assert!(matches!(
+        machine(|m| m.memory = Bytes(Bytes::MIB)),
+        PlanError::Memory(_)
+    ));
+    assert!(matches!(
+        machine(|m| m.cpu = "qemu64,+x2apic".to_owned()),
+        PlanError::CpuModel(_)
+    ));
+    assert!(matches!(
+        machine(|m| {
+            m.chipset = Chipset::Pc;
+            m.devices = vec![device(DeviceKind::PcieRootPort)];
+        }),
+        PlanError::Device {
+            problem: DeviceError::Express(_),
+            ..
+        }
+    ));
+}

@@ -1,0 +1,236 @@
+//! Where every PCI function goes on bus 0. Pure and deterministic: the slot decides the interrupt
+//! line, and the order of slots decides in which order a driver finds its devices.
+//!
+//! On q35, INTA of slots 0x1 to 0x18 goes to GSI 20 + slot modulo 4; 0x19 to 0x1d and the chipset's
+//! own 0x1f share GSI 16; 0x1e is on the line of 0x14. Every device of the catalogue uses INTA,
+//! whatever its function number. Source: QEMU's `hw/isa/lpc_ich9.c` and its ACPI tables.
+
+use std::collections::BTreeMap;
+
+use crate::scenario::model::{Chipset, Line};
+use crate::units::Slot;
+
+/// What one function asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// The slot that the scenario states.
+    pub slot: Option<Slot>,
+    /// The line that it states.
+    pub line: Option<Line>,
+    /// The dump goes here: it gets a line of its own unless the scenario says otherwise.
+    pub target: bool,
+}
+
+/// Functions that cannot all be placed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SlotError {
+    /// Taken by the chipset.
+    #[error("slot {0} belongs to the chipset; use one of {1}")]
+    Reserved(Slot, &'static str),
+    /// Stated twice.
+    #[error("slot {0} is stated twice")]
+    Twice(Slot),
+    /// The kernel does not look at other functions of a slot without function 0.
+    #[error("slot {0} needs a device at function 0, {zero:#x}", zero = .0.device)]
+    NoFunctionZero(Slot),
+    /// Bus 0 is full.
+    #[error("no room on PCI bus 0 for more than {0} functions of this machine")]
+    Full(usize),
+    /// There are four lines, and someone must share.
+    #[error(
+        "no interrupt line is left that nobody else is on; q35 has four for slots 0x1 to 0x18 (slots \
+         equal modulo 4 share one)"
+    )]
+    NoOwnLine,
+    /// The stated slots contradict the stated line.
+    #[error(
+        "slot {0} is to have a line of its own, but shares one with slot {1} (slots equal modulo 4 do)"
+    )]
+    Contradiction(Slot, Slot),
+    /// `line: shared` with nobody on the same line.
+    #[error("slot {0} is to share its interrupt line, but no other device is on it")]
+    NothingToShare(Slot),
+    /// On `pc` interrupt lines are ISA interrupts.
+    #[error(
+        "`line` means nothing on `pc`, whose interrupt lines are ISA interrupts with vectors of their \
+         own; use q35 or remove it"
+    )]
+    LineOnPc,
+}
+
+/// One interrupt line of q35: slots whose INTA it is.
+type LineId = u8;
+
+/// The line that slots 0x19 to 0x1d share with the chipset's SATA controller and SMBus.
+const CHIPSET_LINE: LineId = 4;
+
+fn line_of(slot: Slot) -> LineId {
+    match slot.device {
+        0x1e => 0,
+        0x19..=0x1f => CHIPSET_LINE,
+        device => device % 4,
+    }
+}
+
+/// Slots of a line in the order in which they are given away.
+fn slots_of(line: LineId) -> &'static [u8] {
+    match line {
+        0 => &[0x4, 0x8, 0xc, 0x10, 0x14, 0x18, 0x1e],
+        1 => &[0x5, 0x9, 0xd, 0x11, 0x15, 0x1],
+        2 => &[0x6, 0xa, 0xe, 0x12, 0x16, 0x2],
+        3 => &[0x7, 0xb, 0xf, 0x13, 0x17, 0x3],
+        _ => &[0x19, 0x1a, 0x1b, 0x1c, 0x1d],
+    }
+}
+
+/// Lines in the order in which devices without a line of their own fill them, and the reverse
+/// order of that in which owners choose: 0x5 first.
+const SHARED_LINES: [LineId; 5] = [0, 2, 3, 1, CHIPSET_LINE];
+const OWN_LINES: [LineId; 4] = [1, 3, 2, 0];
+
+fn reserved(chipset: Chipset) -> (&'static [u8], &'static str) {
+    match chipset {
+        Chipset::Q35 => (&[0x0, 0x1f], "0x1 to 0x1e"),
+        Chipset::Pc => (&[0x0, 0x1], "0x2 to 0x1f"),
+    }
+}
+
+/// One slot for each request, in the same order.
+///
+/// # Errors
+/// What the scenario states is impossible, or there is no room.
+pub fn place(chipset: Chipset, requests: &[Request]) -> Result<Vec<Slot>, SlotError> {
+    if chipset == Chipset::Pc && requests.iter().any(|request| request.line.is_some()) {
+        return Err(SlotError::LineOnPc);
+    }
+    let mut bus = Bus::default();
+    let (taken, free) = reserved(chipset);
+    for (index, request) in requests.iter().enumerate() {
+        if let Some(slot) = request.slot {
+            if taken.contains(&slot.device) {
+                return Err(SlotError::Reserved(slot, free));
+            }
+            if bus.0.insert((slot.device, slot.function), index).is_some() {
+                return Err(SlotError::Twice(slot));
+            }
+        }
+    }
+
+    match chipset {
+        Chipset::Q35 => bus.place_q35(requests)?,
+        Chipset::Pc => {
+            let open: Vec<u8> = (0x4..=0x1f).chain([0x3, 0x2]).collect();
+            bus.fill(&open, unplaced(requests, |_| true))?;
+        }
+    }
+
+    let mut slots = vec![None; requests.len()];
+    for (&(device, function), &index) in &bus.0 {
+        let slot = Slot { device, function };
+        if function > 0 && !bus.0.contains_key(&(device, 0)) {
+            return Err(SlotError::NoFunctionZero(slot));
+        }
+        slots[index] = Some(slot);
+    }
+    let placed = slots.iter().flatten().count();
+    slots
+        .into_iter()
+        .collect::<Option<Vec<Slot>>>()
+        .ok_or(SlotError::Full(placed))
+}
+
+/// Requests without a stated slot that are `wanted`, by index.
+fn unplaced(requests: &[Request], wanted: impl Fn(&Request) -> bool) -> Vec<usize> {
+    let all = requests.iter().enumerate();
+    all.filter(|(_, request)| request.slot.is_none() && wanted(request))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+fn wants_own(request: &Request) -> bool {
+    match request.line {
+        Some(line) => line == Line::Own,
+        None => request.target,
+    }
+}
+
+/// Device and function number to the request that lies there.
+#[derive(Default)]
+struct Bus(BTreeMap<(u8, u8), usize>);
+
+impl Bus {
+    fn place_q35(&mut self, requests: &[Request]) -> Result<(), SlotError> {
+        let owners = unplaced(requests, wants_own);
+        let others = unplaced(requests, |request| !wants_own(request));
+        // A stated slot wins over the target's unstated wish for a line of its own.
+        let mut kept: Vec<LineId> = requests
+            .iter()
+            .filter(|request| request.line == Some(Line::Own))
+            .filter_map(|request| request.slot.map(line_of))
+            .collect();
+        for owner in owners {
+            let line = OWN_LINES
+                .into_iter()
+                .find(|&line| !self.is_used(line))
+                .ok_or(SlotError::NoOwnLine)?;
+            self.fill(slots_of(line), vec![owner])?;
+            kept.push(line);
+        }
+        let open: Vec<u8> = SHARED_LINES
+            .into_iter()
+            .filter(|line| !kept.contains(line))
+            .flat_map(|line| slots_of(line).iter().copied())
+            .collect();
+        if open.is_empty() && !others.is_empty() {
+            return Err(SlotError::NoOwnLine);
+        }
+        self.fill(&open, others)?;
+        self.check_lines(requests)
+    }
+
+    fn is_used(&self, line: LineId) -> bool {
+        let mut places = self.0.keys();
+        places.any(|&(device, function)| line_of(Slot { device, function }) == line)
+    }
+
+    /// Function 0 of every slot first, then function 1 of each slot that has a function 0, and so
+    /// on: as few multifunction devices as will do.
+    fn fill(&mut self, open: &[u8], requests: Vec<usize>) -> Result<(), SlotError> {
+        let mut places = (0..8).flat_map(|function| open.iter().map(move |&slot| (slot, function)));
+        for request in requests {
+            let place = places
+                .find(|&(device, function)| {
+                    !self.0.contains_key(&(device, function))
+                        && (function == 0 || self.0.contains_key(&(device, 0)))
+                })
+                .ok_or(SlotError::Full(self.0.len()))?;
+            self.0.insert(place, request);
+        }
+        Ok(())
+    }
+
+    /// Holds what was stated about lines against where everything lies now.
+    fn check_lines(&self, requests: &[Request]) -> Result<(), SlotError> {
+        let slot = |(device, function)| Slot { device, function };
+        for (&place, &index) in &self.0 {
+            let here = slot(place);
+            let mut others = self.0.keys().copied().map(slot);
+            let neighbour =
+                others.find(|&other| other != here && line_of(other) == line_of(here));
+            match (requests[index].line, neighbour) {
+                (Some(Line::Own), Some(neighbour)) => {
+                    return Err(SlotError::Contradiction(here, neighbour));
+                }
+                // The chipset's own functions are neighbours too.
+                (Some(Line::Shared), None) if line_of(here) != CHIPSET_LINE => {
+                    return Err(SlotError::NothingToShare(here));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const FILLER: Request = Request {
+    slot: None,
+    line: None,
+    target: false,
+};
+const TARGET: Request = Request {
+    target: true,
+    ..FILLER
+};
+
+fn at(text: &str) -> Request {
+    Request {
+        slot: Some(text.parse().unwrap()),
+        ..FILLER
+    }
+}
+
+fn placed(requests: &[Request]) -> Vec<String> {
+    let slots = place(Chipset::Q35, requests).unwrap();
+    slots.iter().map(Slot::to_string).collect()
+}
+
+#[test]
+fn fillers_share_one_line_and_the_target_has_its_own() {
+    assert_eq!(
+        placed(&[FILLER, FILLER, FILLER, FILLER, TARGET]),
+        ["0x4", "0x8", "0xc", "0x10", "0x5"]
+    );
+}
+
+#[test]
+fn a_sharing_target_joins_the_fillers() {
+    let target = Request {
+        line: Some(Line::Shared),
+        ..TARGET
+    };
+    assert_eq!(placed(&[FILLER, target]), ["0x4", "0x8"]);
+    assert_eq!(
+        place(Chipset::Q35, &[target]),
+        Err(SlotError::NothingToShare("0x4".parse().unwrap()))
+    );
+}
+
+#[test]
+fn stated_slots_are_kept() {
+    assert_eq!(
+        placed(&[at("0x5"), TARGET, at("0x4.0"), at("0x4.7"), FILLER]),
+        ["0x5", "0x7", "0x4", "0x4.7", "0x8"]
+    );
+    // The slot decides, not the target's usual wish.
+    let target = Request {
+        target: true,
+        ..at("0x8")
+    };
+    assert_eq!(placed(&[at("0x4"), target]), ["0x4", "0x8"]);
+}
+
+#[test]
+fn impossible_requests() {
+    let q35 = |requests: &[Request]| place(Chipset::Q35, requests).unwrap_err();
+    let slot = |text: &str| text.parse::<Slot>().unwrap();
+    assert!(matches!(q35(&[at("0x0")]), SlotError::Reserved(..)));
+    assert!(matches!(q35(&[at("0x1f.4")]), SlotError::Reserved(..)));
+    assert_eq!(q35(&[at("0x5"), at("0x5")]), SlotError::Twice(slot("0x5")));
+    assert_eq!(
+        q35(&[at("0x5.1")]),
+        SlotError::NoFunctionZero(slot("0x5.1"))
+    );
+    let own = |text| Request {
+        line: Some(Line::Own),
+        ..at(text)
+    };
+    assert_eq!(
+        q35(&[own("0x5"), at("0x9")]),
+        SlotError::Contradiction(slot("0x5"), slot("0x9"))
+    );
+    let own = Request {
+        line: Some(Line::Own),
+        ..FILLER
+    };
+    assert_eq!(q35(&[own; 5]), SlotError::NoOwnLine);
+    assert_eq!(
+        place(Chipset::Pc, &[own]).unwrap_err(),
+        SlotError::LineOnPc
+    );
+    assert!(matches!(q35(&[FILLER; 241]), SlotError::Full(_)));
+}
+
+#[test]
+fn the_bus_holds_240_functions() {
+    assert_eq!(placed(&[FILLER; 240]).len(), 240);
+    assert_eq!(place(Chipset::Pc, &[FILLER; 240]).unwrap().len(), 240);
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let slot = proptest::option::weighted(0.2, (0u8..32, 0u8..8));
+    let line = prop_oneof![5 => Just(None), 1 => Just(Some(Line::Own)), 1 => Just(Some(Line::Shared))];
+    (slot, line, proptest::bool::weighted(0.1)).prop_map(|(slot, line, target)| Request {
+        slot: slot.map(|(device, function)| Slot { device, function }),
+        line,
+        target,
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_placed_is_placed_well(requests in proptest::collection::vec(request(), 0..60)) {
+        let Ok(slots) = place(Chipset::Q35, &requests) else { return Ok(()) };
+        prop_assert_eq!(&slots, &place(Chipset::Q35, &requests).unwrap());
+        prop_assert_eq!(slots.len(), requests.len());
+        for (index, (slot, request)) in slots.iter().zip(&requests).enumerate() {
+            prop_assert!(!matches!(slot.device, 0x0 | 0x1f));
+            prop_assert!(!slots[..index].contains(slot));
+            prop_assert!(request.slot.is_none_or(|stated| stated == *slot));
+            let zero = Slot { function: 0, ..*slot };
+            prop_assert!(slots.contains(&zero));
+            let alone = slots.iter().filter(|other| line_of(**other) == line_of(*slot)).count() == 1;
+            match request.line {
+                Some(Line::Own) => prop_assert!(alone),
+                Some(Line::Shared) => prop_assert!(!alone || line_of(*slot) == CHIPSET_LINE),
+                None => {}
+            }
+        }
+    }
+
+    #[test]
+    fn fillers_never_take_the_targets_line(fillers in 0usize..180) {
+        let mut requests = vec![FILLER; fillers];
+        requests.push(TARGET);
+        let slots = place(Chipset::Q35, &requests).unwrap();
+        let lines = slots.iter().filter(|slot| line_of(**slot) == 1).count();
+        prop_assert_eq!(lines, 1);
+    }
+}
