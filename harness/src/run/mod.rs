@@ -1,6 +1,5 @@
 //! Drills being run: one machine a drill, many drills side by side.
 
-mod assemble;
 mod drill;
 mod event;
 mod plan;
@@ -10,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use assemble::{Archives, assemble};
 pub use event::Event;
 pub use plan::{Plan, PlanError};
 pub use schedule::{Capacity, Load, all};
