@@ -1,1 +1,18 @@
+//! Scenario files: YAML text to checked drills, or every error with the place where it stands.
+
+pub mod check;
+mod decode;
+mod diagnostics;
+pub mod load;
 pub mod model;
+mod patch;
+mod path;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use check::{DeviceFacts, FactsOf, Problem, TableRule};
+pub use diagnostics::{BadScenario, Fault};
+pub use load::{Drill, DrillId, ScenarioFile, parse, read};
+pub use path::{Path, PathError, Step};

@@ -1,0 +1,581 @@
+//! What the types cannot say: fields that have to fit each other, the machine and the grammars
+//! inside of strings.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::model::{Apic, Chipset, Device, DeviceKind, Scenario};
+use super::path::Path;
+use crate::kdump::commandline::last_value;
+use crate::kdump::conf::KdumpConf;
+use crate::kdump::crashkernel::Reserved;
+use crate::units::{Bytes, Slot};
+
+/// What a check has to know about a kind of device. The machine's catalogue says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Its MSI-X table.
+    pub table: TableRule,
+    /// It can carry the disk that the dump goes to.
+    pub target: bool,
+}
+
+/// Which MSI-X tables a device can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableRule {
+    /// It has none.
+    None,
+    /// Always one of this size.
+    Fixed(u16),
+    /// A scenario may choose.
+    Free {
+        /// Least number of entries.
+        min: u16,
+        /// Greatest number of entries.
+        max: u16,
+        /// When the scenario does not say.
+        default: u16,
+    },
+}
+
+/// The catalogue, asked for one kind.
+pub type FactsOf = fn(DeviceKind) -> DeviceFacts;
+
+/// Something wrong with a decoded scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The value it is about; if it is not in the file, the place where it would be.
+    pub path: Path,
+    /// The key is wrong, not what stands behind it.
+    pub on_key: bool,
+    /// Bytes of the value's text, where only a part of it is wrong.
+    pub inside: Option<Range<usize>>,
+    /// Other values that it would not be wrong without.
+    pub rests_on: Vec<Path>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem with one value.
+    pub fn new(path: Path, message: impl Into<String>) -> Self {
+        Self {
+            path,
+            on_key: false,
+            inside: None,
+            rests_on: Vec::new(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// With what to write instead.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Wrong only together with another value.
+    pub fn rests_on(mut self, path: Path) -> Self {
+        self.rests_on.push(path);
+        self
+    }
+}
+
+/// The smallest machine that any supported kernel boots on.
+const LEAST_MEMORY: Bytes = Bytes(128 * Bytes::MIB);
+const LEAST_DISK: Bytes = Bytes(Bytes::MIB);
+const SECTOR: u64 = 512;
+
+/// Everything that is wrong with a scenario whose parts are each of the right type.
+pub fn check(scenario: &Scenario, facts_of: FactsOf) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let found = &mut problems;
+    names(scenario, found);
+    machine(scenario, found);
+    for (nth, device) in scenario.machine.devices.iter().enumerate() {
+        device_alone(nth, device, scenario.machine.chipset, facts_of, found);
+    }
+    targets(&scenario.machine.devices, facts_of, found);
+    slots(scenario, found);
+    kernels(scenario, found);
+    kdump(scenario, found);
+    limits(scenario, found);
+    problems
+}
+
+fn root(key: &str) -> Path {
+    Path::default().key(key)
+}
+
+fn names(scenario: &Scenario, found: &mut Vec<Problem>) {
+    if !is_name(&scenario.name) {
+        found.push(
+            Problem::new(
+                root("name"),
+                format!("`{}` cannot be a scenario's name", scenario.name),
+            )
+            .help("small letters and digits, with hyphens between them"),
+        );
+    }
+    if scenario.about.trim().is_empty() {
+        found.push(
+            Problem::new(root("about"), "`about` is empty")
+                .help("say in a sentence what the drill shows"),
+        );
+    }
+    if scenario.image.trim().is_empty() {
+        let help = "the name of a file in images/, such as `debian-12`";
+        found.push(Problem::new(root("image"), "`image` is empty").help(help));
+    } else if !scenario
+        .image
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        || scenario.image.starts_with('.')
+    {
+        let message = format!("`{}` cannot be an image's name", scenario.image);
+        let help = "the name of a file in images/ without `.yaml`, such as `debian-12`";
+        found.push(Problem::new(root("image"), message).help(help));
+    }
+}
+
+/// Small letters and digits, with hyphens between them.
+pub(super) fn is_name(name: &str) -> bool {
+    name.split('-').all(|part| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    })
+}
+
+fn machine(scenario: &Scenario, found: &mut Vec<Problem>) {
+    let machine = &scenario.machine;
+    let path = |key| root("machine").key(key);
+    if machine.cpu.is_empty() || machine.cpu.contains(char::is_whitespace) {
+        found.push(
+            Problem::new(path("cpu"), format!("`{}` is no CPU model", machine.cpu))
+                .help("QEMU's name of one, such as `qemu64`"),
+        );
+    }
+    if machine.memory < LEAST_MEMORY {
+        found.push(
+            Problem::new(
+                path("memory"),
+                format!("{} of memory boot no kernel", machine.memory),
+            )
+            .help(format!("at least {LEAST_MEMORY}; `1G` is the default")),
+        );
+    } else if machine.memory.0 % Bytes::MIB != 0 {
+        found.push(
+            Problem::new(path("memory"), "memory is no whole number of mebibytes")
+                .help(format!("{}M", machine.memory.0 / Bytes::MIB)),
+        );
+    }
+    if machine.apic == Apic::Flat && machine.cpus.get() > 8 {
+        found.push(
+            Problem::new(
+                path("apic"),
+                format!(
+                    "flat APIC routing reaches 8 CPUs, and there are {}",
+                    machine.cpus
+                ),
+            )
+            .help("`physical`, or at most 8 CPUs")
+            .rests_on(path("cpus")),
+        );
+    }
+    if scenario.crash.cpu >= machine.cpus.get() {
+        found.push(
+            Problem::new(
+                root("crash").key("cpu"),
+                format!(
+                    "there is no CPU {}: the machine has {}",
+                    scenario.crash.cpu, machine.cpus
+                ),
+            )
+            .help(match machine.cpus.get() {
+                1 => "CPUs are counted from 0: write 0, or give `machine.cpus`".to_owned(),
+                cpus => format!("CPUs are counted from 0: write 0 to {}", cpus - 1),
+            })
+            .rests_on(path("cpus")),
+        );
+    }
+}
+
+fn device_path(nth: usize) -> Path {
+    root("machine").key("devices").index(nth)
+}
+
+fn device_alone(
+    nth: usize,
+    device: &Device,
+    chipset: Chipset,
+    facts_of: FactsOf,
+    found: &mut Vec<Problem>,
+) {
+    let path = |key: &str| device_path(nth).key(key);
+    let kind = kind_name(device.device);
+    let facts = facts_of(device.device);
+    let about = |key: &str, message: String, help: String| {
+        Problem::new(path(key), message)
+            .help(help)
+            .rests_on(path("device"))
+    };
+    if device.count == 0 {
+        let problem = Problem::new(path("count"), "a count of zero is no device");
+        found.push(problem.help("remove the line, or write 1 or more"));
+    }
+    if let Some(entries) = device.msix.map(|size| size.get()) {
+        match facts.table {
+            TableRule::None => found.push(about(
+                "msix",
+                format!("{kind} has no MSI-X table"),
+                "remove `msix`".to_owned(),
+            )),
+            TableRule::Fixed(size) => found.push(about(
+                "msix",
+                format!("the MSI-X table of {kind} cannot be chosen: it has {size} entries"),
+                "remove `msix`; virtio-serial has as many as one likes".to_owned(),
+            )),
+            TableRule::Free { min, max, .. } if !(min..=max).contains(&entries) => {
+                found.push(about(
+                    "msix",
+                    format!("the MSI-X table of {kind} has {min} to {max} entries, not {entries}"),
+                    format!("the nearest is {}", entries.clamp(min, max)),
+                ));
+            }
+            TableRule::Free { .. } => {}
+        }
+    }
+    if let Some(size) = device.size {
+        if !facts.target {
+            found.push(about(
+                "size",
+                format!("{kind} carries no disk, so it has no size"),
+                "remove `size`".to_owned(),
+            ));
+        } else if size < LEAST_DISK {
+            let message = format!("a disk of {size} holds no file system");
+            found.push(Problem::new(path("size"), message).help(format!("at least {LEAST_DISK}")));
+        } else if size.0 % SECTOR != 0 {
+            let message = format!("a disk has whole sectors of {SECTOR} bytes");
+            let whole = Bytes(size.0.div_ceil(SECTOR) * SECTOR);
+            found.push(Problem::new(path("size"), message).help(format!("{whole}")));
+        }
+    }
+    if chipset == Chipset::Pc && device.device == DeviceKind::PcieRootPort {
+        let message = "chipset `pc` has no PCI Express, so no pcie-root-port";
+        found.push(
+            Problem::new(path("device"), message)
+                .help("`chipset: q35`")
+                .rests_on(root("machine").key("chipset")),
+        );
+    }
+}
+
+fn targets(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
+    let all = root("machine").key("devices");
+    let mut targets = devices
+        .iter()
+        .enumerate()
+        .filter(|(_, device)| device.target);
+    let Some((first, device)) = targets.next() else {
+        let carrier = devices
+            .iter()
+            .position(|device| facts_of(device.device).target);
+        found.push(
+            Problem::new(all.clone(), "no device is the dump target")
+                .help(match carrier {
+                    Some(nth) => format!("add `target: true` to `{}`", device_path(nth)),
+                    None => "add one, such as `- {device: nvme, target: true}`".to_owned(),
+                })
+                .rests_on(all),
+        );
+        return;
+    };
+    let path = |nth| device_path(nth).key("target");
+    let kind = kind_name(device.device);
+    if !facts_of(device.device).target {
+        found.push(
+            Problem::new(path(first), format!("{kind} carries no disk to dump to"))
+                .help(
+                    "the target is one of nvme, virtio-blk, virtio-scsi, ahci, megasas-gen2, \
+                     mptsas1068",
+                )
+                .rests_on(device_path(first).key("device")),
+        );
+    }
+    if device.count > 1 {
+        found.push(
+            Problem::new(
+                device_path(first).key("count"),
+                format!("the dump target is one device, not {}", device.count),
+            )
+            .help("put the others on a line of their own, without `target`")
+            .rests_on(path(first)),
+        );
+    }
+    for (more, _) in targets {
+        found.push(
+            Problem::new(path(more), "a second dump target")
+                .help(format!(
+                    "`{}` is one already: keep one of them",
+                    device_path(first)
+                ))
+                .rests_on(path(first)),
+        );
+    }
+}
+
+/// Device numbers of the root bus that the chipset leaves free.
+fn free_numbers(chipset: Chipset) -> std::ops::RangeInclusive<u8> {
+    match chipset {
+        // 0 is the host bridge, 0x1f the ICH9's functions.
+        Chipset::Q35 => 0x1..=0x1e,
+        // 0 is the host bridge, 1 the PIIX3's functions.
+        Chipset::Pc => 0x2..=0x1f,
+    }
+}
+
+fn slots(scenario: &Scenario, found: &mut Vec<Problem>) {
+    let machine = &scenario.machine;
+    let free = free_numbers(machine.chipset);
+    let mut taken: BTreeMap<Slot, Path> = BTreeMap::new();
+    let mut unplaced: usize = 0;
+    for (nth, device) in machine.devices.iter().enumerate() {
+        let path = device_path(nth).key("slots");
+        let Some(slots) = &device.slots else {
+            unplaced += usize::from(device.count);
+            continue;
+        };
+        if slots.len() != usize::from(device.count) {
+            let message = match slots.len() {
+                1 => format!("1 slot for {} devices", device.count),
+                slots => format!("{slots} slots for {} device(s)", device.count),
+            };
+            found.push(
+                Problem::new(path.clone(), message)
+                    .help("one slot for each of `count`, or no `slots` at all")
+                    .rests_on(device_path(nth).key("count")),
+            );
+        }
+        for (index, slot) in slots.iter().enumerate() {
+            let path = path.clone().index(index);
+            if !free.contains(&slot.device) {
+                let message = format!("slot {slot} belongs to the chipset");
+                let help = format!("{:#x} to {:#x} are free", free.start(), free.end());
+                let chipset = root("machine").key("chipset");
+                found.push(
+                    Problem::new(path.clone(), message)
+                        .help(help)
+                        .rests_on(chipset),
+                );
+            }
+            if let Some(first) = taken.get(slot) {
+                let message = format!("slot {slot} is taken by `{first}`");
+                let help = "every device has a slot of its own";
+                found.push(
+                    Problem::new(path, message)
+                        .help(help)
+                        .rests_on(first.clone()),
+                );
+            } else {
+                taken.insert(*slot, path);
+            }
+        }
+    }
+    let mut numbers: Vec<u8> = Vec::new();
+    for (slot, path) in &taken {
+        let zero = Slot {
+            device: slot.device,
+            function: 0,
+        };
+        if !taken.contains_key(&zero) {
+            found.push(
+                Problem::new(
+                    path.clone(),
+                    format!("no device is at {zero}, so {slot} stays hidden"),
+                )
+                .help(format!(
+                    "a guest looks at other functions only when there is {zero}"
+                ))
+                .rests_on(root("machine").key("devices")),
+            );
+        }
+        if !numbers.contains(&slot.device) && free.contains(&slot.device) {
+            numbers.push(slot.device);
+        }
+    }
+    let room = free.count() - numbers.len();
+    if unplaced > room {
+        let message =
+            format!("{unplaced} devices without `slots` need as many free slots: {room} are left");
+        let devices = root("machine").key("devices");
+        found.push(
+            Problem {
+                on_key: true,
+                ..Problem::new(devices.clone(), message)
+            }
+            .help("fewer devices, or several in one slot: `slots: [0x8.0, 0x8.1]`")
+            .rests_on(devices),
+        );
+    }
+}
+
+fn kernels(scenario: &Scenario, found: &mut Vec<Problem>) {
+    let memory = scenario.machine.memory;
+    if let Reserved::Bytes(size) = scenario.crashkernel.reserved(memory)
+        && size >= memory
+    {
+        found.push(
+            Problem::new(
+                root("crashkernel"),
+                format!("a machine with {memory} of memory cannot reserve {size}"),
+            )
+            .help("a smaller reservation, or more `machine.memory`")
+            .rests_on(root("machine").key("memory")),
+        );
+    }
+    let sysconfig = root("kdump").key("sysconfig");
+    let append = &scenario.kdump.sysconfig.kdump_commandline_append;
+    let commandline = &scenario.kdump.sysconfig.kdump_commandline;
+    let remove = &scenario.kdump.sysconfig.kdump_commandline_remove;
+    let kexec = &scenario.kdump.sysconfig.kexec_args;
+    let first = &scenario.first_kernel;
+    let texts = [
+        (root("first-kernel").key("append"), Some(&first.append)),
+        (
+            sysconfig.clone().key("KDUMP_COMMANDLINE"),
+            commandline.as_ref(),
+        ),
+        (
+            sysconfig.clone().key("KDUMP_COMMANDLINE_REMOVE"),
+            remove.as_ref(),
+        ),
+        (
+            sysconfig.clone().key("KDUMP_COMMANDLINE_APPEND"),
+            append.as_ref(),
+        ),
+        (sysconfig.key("KEXEC_ARGS"), kexec.as_ref()),
+    ];
+    for (path, text) in texts {
+        let Some(text) = text else { continue };
+        if text.trim_end_matches('\n').contains(['\n', '\0']) {
+            let help = "one line; in YAML, `>-` joins several to one";
+            found.push(Problem::new(path.clone(), "a command line has one line").help(help));
+        }
+        nr_cpus(path, text, found);
+    }
+    for (path, drivers) in [
+        (root("first-kernel").key("drivers"), Some(&first.drivers)),
+        (
+            root("capture").key("drivers"),
+            scenario.capture.drivers.as_ref(),
+        ),
+    ] {
+        for (index, driver) in drivers.into_iter().flatten().enumerate() {
+            driver_name(path.clone().index(index), driver, found);
+        }
+    }
+    for file in scenario.capture.files.keys() {
+        let bad = match file.strip_prefix('/') {
+            None => Some("is not absolute"),
+            Some(_) if file.contains('\0') => Some("has a NUL in it"),
+            Some(rest) if rest.split('/').any(|part| part == "..") => Some("has `..` in it"),
+            Some(rest) if rest.is_empty() || rest.ends_with('/') => Some("is no file's"),
+            Some(_) => None,
+        };
+        if let Some(bad) = bad {
+            let path = root("capture").key("files").key(file);
+            found.push(
+                Problem {
+                    on_key: true,
+                    ..Problem::new(path, format!("the path `{file}` {bad}"))
+                }
+                .help("a path in the capture initramfs, such as `/usr/local/bin/pre.sh`"),
+            );
+        }
+    }
+}
+
+fn nr_cpus(path: Path, text: &str, found: &mut Vec<Problem>) {
+    let Some(value) = last_value(text, "nr_cpus") else {
+        return;
+    };
+    if value.parse::<u16>().is_ok_and(|cpus| cpus > 0) {
+        return;
+    }
+    let inside = text
+        .rfind("nr_cpus=")
+        .map(|at| at..at + "nr_cpus=".len() + value.len());
+    let problem = Problem::new(path, format!("`nr_cpus={value}` is no number of CPUs"));
+    found.push(Problem { inside, ..problem }.help("a number from 1, such as `nr_cpus=1`"));
+}
+
+fn driver_name(path: Path, driver: &str, found: &mut Vec<Problem>) {
+    let plausible = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if driver.is_empty() || !driver.chars().all(plausible) {
+        let stem = driver.rsplit('/').next().unwrap_or(driver);
+        let stem = stem.split('.').next().unwrap_or(stem).trim();
+        let help = match stem {
+            "" => "a module's name, such as `nvme`".to_owned(),
+            stem => format!("the module's name alone: `{stem}`"),
+        };
+        found.push(Problem::new(path, format!("`{driver}` is no driver's name")).help(help));
+    }
+}
+
+fn kdump(scenario: &Scenario, found: &mut Vec<Problem>) {
+    let Some(conf) = &scenario.kdump.conf else {
+        return;
+    };
+    for error in KdumpConf::parse(conf).err().into_iter().flatten() {
+        let message = format!("kdump.conf, line {}: {}", error.line, error.message);
+        found.push(Problem {
+            inside: Some(error.at),
+            help: error.help,
+            ..Problem::new(root("kdump").key("conf"), message)
+        });
+    }
+}
+
+fn limits(scenario: &Scenario, found: &mut Vec<Problem>) {
+    let limits = &scenario.limits;
+    let path = |key| root("limits").key(key);
+    for (key, value) in [
+        ("total", limits.total),
+        ("silence", limits.silence),
+        ("target", limits.target),
+    ] {
+        if value.0 == 0 {
+            let problem = Problem::new(path(key), format!("`{key}` is no time at all"));
+            found.push(problem.help("a time such as 90s, 2m or 500ms"));
+        }
+    }
+    for (key, value) in [("silence", limits.silence), ("target", limits.target)] {
+        if value >= limits.total && value.0 > 0 && limits.total.0 > 0 {
+            found.push(
+                Problem::new(
+                    path(key),
+                    format!(
+                        "`{key}` ({value}) never comes before `total` ({})",
+                        limits.total
+                    ),
+                )
+                .help("the whole drill takes longer than any part of it")
+                .rests_on(path("total")),
+            );
+        }
+    }
+}
+
+/// As scenarios write it.
+fn kind_name(kind: DeviceKind) -> String {
+    match serde_json::to_value(kind) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => format!("{kind:?}"),
+    }
+}

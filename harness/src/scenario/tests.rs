@@ -1,0 +1,294 @@
+use std::path::Path as File;
+
+use proptest::prelude::*;
+
+use super::check::{DeviceFacts, TableRule};
+use super::model::{DeviceKind, Scenario};
+use super::*;
+use crate::units::{Bytes, TableSize};
+
+/// What stock QEMU allows, so that these tests do not need the machine's catalogue.
+fn facts_of(kind: DeviceKind) -> DeviceFacts {
+    let free = |min, default| TableRule::Free {
+        min,
+        max: 2048,
+        default,
+    };
+    let (table, target) = match kind {
+        DeviceKind::VirtioSerial => (free(2, 64), false),
+        DeviceKind::Nvme => (free(1, 65), true),
+        DeviceKind::VirtioBlk => (free(2, 3), true),
+        DeviceKind::VirtioScsi => (free(2, 4), true),
+        DeviceKind::Ahci => (TableRule::None, true),
+        DeviceKind::MegasasGen2 => (TableRule::Fixed(15), true),
+        DeviceKind::Mptsas1068 => (TableRule::Fixed(1), true),
+        DeviceKind::E1000e => (TableRule::Fixed(5), false),
+        DeviceKind::Igb => (TableRule::Fixed(10), false),
+        DeviceKind::Vmxnet3 => (TableRule::Fixed(25), false),
+        DeviceKind::Xhci => (
+            TableRule::Free {
+                min: 1,
+                max: 16,
+                default: 16,
+            },
+            false,
+        ),
+        DeviceKind::PcieRootPort => (TableRule::Fixed(1), false),
+    };
+    DeviceFacts { table, target }
+}
+
+/// The scenario of the design.
+const GOOD: &str = "\
+name: vector-exhaustion-nvme
+about: Four 65-vector devices leave the NVMe dump target without an interrupt.
+image: debian-12
+machine:
+  cpus: 4
+  memory: 1G
+  devices:
+    - {device: virtio-serial, msix: 64, count: 4}
+    - {device: nvme, target: true}
+crashkernel: 256M
+kdump:
+  flavour: rhel7
+  conf: |
+    ext4 /dev/nvme0n1
+    core_collector makedumpfile -l -d 31
+  sysconfig:
+    KDUMP_COMMANDLINE_APPEND: irqpoll nr_cpus=1 reset_devices
+variants:
+  exhausted: {}
+  fixed-by-cpus: {kdump.sysconfig.KDUMP_COMMANDLINE_APPEND: irqpoll nr_cpus=4 reset_devices}
+  fixed-by-blacklist: {kdump.sysconfig.KDUMP_COMMANDLINE_APPEND: irqpoll nr_cpus=1 reset_devices rd.driver.blacklist=virtio_console}
+";
+
+fn load(text: &str) -> Result<ScenarioFile, BadScenario> {
+    let stem = text
+        .lines()
+        .find_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("name: "))
+        .unwrap_or("x");
+    parse(File::new(&format!("{}.yaml", stem.trim())), text, facts_of)
+}
+
+fn good(text: &str) -> Vec<Drill> {
+    load(text)
+        .unwrap_or_else(|bad| panic!("{}", bad.render(100, false)))
+        .drills
+}
+
+fn append(drill: &Drill) -> &str {
+    drill
+        .scenario
+        .kdump
+        .sysconfig
+        .kdump_commandline_append
+        .as_deref()
+        .unwrap()
+}
+
+#[test]
+fn design() {
+    let drills = good(GOOD);
+    let ids: Vec<String> = drills.iter().map(|drill| drill.id.to_string()).collect();
+    assert_eq!(
+        ids,
+        [
+            "vector-exhaustion-nvme@exhausted",
+            "vector-exhaustion-nvme@fixed-by-cpus",
+            "vector-exhaustion-nvme@fixed-by-blacklist"
+        ]
+    );
+    assert_eq!(append(&drills[0]), "irqpoll nr_cpus=1 reset_devices");
+    assert_eq!(append(&drills[1]), "irqpoll nr_cpus=4 reset_devices");
+    assert!(append(&drills[2]).ends_with("rd.driver.blacklist=virtio_console"));
+    let scenario: &Scenario = &drills[0].scenario;
+    assert_eq!(scenario.machine.cpus.get(), 4);
+    assert_eq!(scenario.machine.memory, Bytes(Bytes::GIB));
+    assert_eq!(scenario.machine.devices[0].msix, TableSize::new(64));
+    assert_eq!(scenario.machine.devices[0].count, 4);
+    assert!(scenario.machine.devices[1].target);
+    let conf = scenario.kdump.conf.as_deref();
+    assert_eq!(
+        conf,
+        Some("ext4 /dev/nvme0n1\ncore_collector makedumpfile -l -d 31\n")
+    );
+}
+
+#[test]
+fn newlines_of_windows() {
+    let drills = good(&GOOD.replace('\n', "\r\n"));
+    assert_eq!(drills.len(), 3);
+    assert_eq!(drills[0].scenario, good(GOOD)[0].scenario);
+}
+
+const SMALL: &str = "\
+name: small
+about: A drill.
+image: debian-12
+machine:
+  devices: [{device: nvme, target: true}, {device: virtio-serial, msix: 8}, {device: xhci}]
+crashkernel: 256M
+";
+
+#[test]
+fn one_drill_without_variants() {
+    let drills = good(SMALL);
+    assert_eq!(drills.len(), 1);
+    assert_eq!(drills[0].id.to_string(), "small");
+    assert_eq!(drills[0].scenario.machine.cpus.get(), 1);
+}
+
+#[test]
+fn patches() {
+    let drills = good(&format!(
+        "{SMALL}variants:
+  deep: {{'machine.devices[1].msix': 66, machine.cpus: 8, crashkernel: none}}
+  made: {{kdump.sysconfig.KEXEC_ARGS: --reset-vga, capture.files: {{/bin/x.sh: hi}}}}
+  nested: {{machine: {{devices: [{{device: ahci, target: true}}]}}}}
+  items: {{'machine.devices[1]': ~, 'machine.devices[2].slots': [0x5]}}
+  removed:
+    machine.devices[1].msix: null
+  file: {{'capture.files[\"/etc/a.conf\"]': text}}
+  same:
+"
+    ));
+    let scenario = |nth: usize| &drills[nth].scenario;
+    assert_eq!(scenario(0).machine.devices[1].msix, TableSize::new(66));
+    assert_eq!(scenario(0).machine.cpus.get(), 8);
+    assert_eq!(scenario(0).crashkernel.to_string(), "none");
+    assert_eq!(
+        scenario(1).kdump.sysconfig.kexec_args.as_deref(),
+        Some("--reset-vga")
+    );
+    assert_eq!(scenario(1).capture.files["/bin/x.sh"], "hi");
+    assert_eq!(scenario(2).machine.devices.len(), 1);
+    assert_eq!(scenario(3).machine.devices.len(), 2);
+    assert_eq!(scenario(3).machine.devices[1].device, DeviceKind::Xhci);
+    assert_eq!(
+        scenario(3).machine.devices[1].slots.as_ref().unwrap()[0].to_string(),
+        "0x5"
+    );
+    assert_eq!(scenario(4).machine.devices[1].msix, None);
+    assert_eq!(scenario(5).capture.files["/etc/a.conf"], "text");
+    assert_eq!(scenario(6), &good(SMALL)[0].scenario);
+}
+
+#[test]
+fn what_the_variants_share_may_be_left_out() {
+    let text = SMALL.replace(
+        "crashkernel: 256M\n",
+        "variants:\n  a: {crashkernel: 256M}\n",
+    );
+    assert_eq!(good(&text).len(), 1);
+}
+
+#[test]
+fn a_shared_error_is_said_once() {
+    let text = GOOD.replace("cpus: 4", "cpu: a b").replace("256M", "256Q");
+    let bad = load(&text).unwrap_err();
+    let messages: Vec<_> = bad
+        .faults
+        .iter()
+        .map(|fault| fault.message.as_str())
+        .collect();
+    assert_eq!(
+        messages,
+        ["`a b` is no CPU model", "crashkernel: unrecognized char"]
+    );
+}
+
+#[test]
+fn later_errors_point_into_the_file() {
+    let drills = good(GOOD);
+    let path: Path = "machine.devices[1].device".parse().unwrap();
+    let bad = drills[1].refuse(&[Problem::new(path, "this QEMU has no nvme").help("QEMU 2")]);
+    let text = bad.render(100, false);
+    assert!(text.contains("vector-exhaustion-nvme.yaml:9:16"), "{text}");
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let bad = load::parse_bytes(File::new("x.yaml"), b"name: x\nabout: \xff\n", facts_of);
+    assert_eq!(
+        bad.unwrap_err().faults[0].message,
+        "not UTF-8 at line 2, byte 8"
+    );
+    let huge = vec![b'#'; (1 << 20) + 1];
+    let bad = load::parse_bytes(File::new("x.yaml"), &huge, facts_of);
+    assert!(bad.unwrap_err().faults[0].message.contains("1 MiB"));
+    let bad = read(File::new("no/such/file.yaml"), facts_of).unwrap_err();
+    assert!(bad.render(100, false).contains("cannot be read"));
+}
+
+/// Each file is one realistic mistake, and what a user is shown for it is the snapshot.
+#[test]
+fn corpus_of_mistakes() {
+    let folder = File::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad-scenarios");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 40, "{} files", files.len());
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for file in files {
+            let bytes = std::fs::read(&file).unwrap();
+            let name = File::new(file.file_name().unwrap());
+            let stem = name.file_stem().unwrap().to_str().unwrap();
+            let shown = match load::parse_bytes(name, &bytes, facts_of) {
+                Ok(_) => panic!("{stem}: no error was found"),
+                Err(bad) => bad.render(100, false),
+            };
+            insta::assert_snapshot!(format!("bad-scenario-{stem}"), shown);
+        }
+    });
+}
+
+/// Cuts, doubles and changes pieces of a good scenario.
+fn mutated() -> impl Strategy<Value = String> {
+    let edit = (
+        any::<prop::sample::Index>(),
+        0..12_usize,
+        "[\\[\\]{}:,|>&*!%@`'\"# \n\t~-]{0,3}|\\PC",
+    );
+    proptest::collection::vec(edit, 1..6).prop_map(|edits| {
+        let mut text: Vec<char> = GOOD.chars().collect();
+        for (at, length, insert) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + length).min(text.len());
+            text.splice(at..end, insert.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn mutations_never_panic(text in mutated()) {
+        if let Err(bad) = load(&text) {
+            prop_assert!(!bad.faults.is_empty());
+            bad.render(100, false);
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Err(bad) = load::parse_bytes(File::new("x.yaml"), &bytes, facts_of) {
+            bad.render(100, false);
+        }
+    }
+
+    #[test]
+    fn random_yaml_never_panics(text in "([a-z]{1,3}: |- |\\[|\\{|\\}|\\]|, |&a |\\*a |\n {0,4}|\\||\"|'|é|[0-9]){0,30}") {
+        if let Err(bad) = load(&text) {
+            bad.render(100, false);
+        }
+    }
+}
