@@ -98,7 +98,7 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
     );
     if let Some(qmp) = &files.qmp {
         list.option("-chardev", qmp.options("qmp"));
-        list.option("-mon", "chardev=qmp,mode=control");
+        list.option("-qmp", "chardev:qmp");
     }
 
     let mut disks = files.disks.iter();
@@ -113,8 +113,7 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
 }
 
 /// QEMU's own seccomp filter with everything denied that it can deny.
-const SANDBOX: &str =
-    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 fn machine(plan: &MachinePlan) -> Options {
     let options = Options::of(plan.machine_type());
@@ -173,14 +172,17 @@ impl List {
                 .with("id", format!("{id}-disk"))
                 .with("bus", format!("{id}.0"))
                 .with("drive", &drive);
-            self.option("-device", match function.kind {
-                // Without a name of its own the driver does not report the disk.
-                DeviceKind::Mptsas1068 => {
-                    let wwn = SAS_NAME + u64::from(function.index);
-                    disk.with("wwn", format!("{wwn:#x}"))
-                }
-                _ => disk,
-            });
+            self.option(
+                "-device",
+                match function.kind {
+                    // Without a name of its own the driver does not report the disk.
+                    DeviceKind::Mptsas1068 => {
+                        let wwn = SAS_NAME + u64::from(function.index);
+                        disk.with("wwn", format!("{wwn:#x}"))
+                    }
+                    _ => disk,
+                },
+            );
         }
     }
 }

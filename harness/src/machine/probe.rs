@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::catalogue::{ALL, entry};
 use super::plan::{Accel, MachinePlan};
 use super::process::{MachineError, Process, channel};
-use super::qmp::{Qmp, QmpError, QemuVersion};
+use super::qmp::{QemuVersion, Qmp, QmpError};
 use crate::scenario::model::{Apic, DeviceKind};
 
 /// For each question to a QEMU without a machine.
@@ -34,7 +34,9 @@ pub struct Capabilities {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lacking {
     /// A machine type.
-    #[error("QEMU {version} has no machine type {machine}; it needs QEMU 7.2 or a newer one that still has it")]
+    #[error(
+        "QEMU {version} has no machine type {machine}; it needs QEMU 7.2 or a newer one that still has it"
+    )]
     MachineType {
         /// The type.
         machine: &'static str,
@@ -71,7 +73,7 @@ impl Capabilities {
         command.args(["-machine", "none,accel=kvm:tcg"]);
         command.arg("-chardev");
         command.arg(format!("socket,id=qmp,fd={}", theirs.as_raw_fd()));
-        command.args(["-mon", "chardev=qmp,mode=control"]);
+        command.args(["-qmp", "chardev:qmp"]);
         let mut process = Process::spawn(command, vec![theirs.as_raw_fd()])?;
         drop(theirs);
         let asked = match Qmp::negotiate(socket, ANSWER).await {
@@ -244,10 +246,18 @@ pub async fn kvm(command: Command, cpu_model: &str) -> Result<(), KvmUnusable> {
     let (mut socket, theirs) = channel().map_err(boxed)?;
 
     let mut command = command;
-    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    command.args([
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+    ]);
     command.args(["-machine", "pc-q35-7.2", "-accel", "kvm", "-m", "size=16M"]);
     command.args(["-cpu", cpu_model]);
-    command.arg("-bios").arg(format!("/dev/fd/{}", image.as_raw_fd()));
+    command
+        .arg("-bios")
+        .arg(format!("/dev/fd/{}", image.as_raw_fd()));
     command.arg("-chardev");
     command.arg(format!("socket,id=out,fd={}", theirs.as_raw_fd()));
     command.args(["-device", "isa-debugcon,iobase=0xe9,chardev=out"]);
@@ -296,7 +306,10 @@ pub async fn kvm(_: Command, _: &str) -> Result<(), KvmUnusable> {
 
 /// The line of QEMU's standard error that says why: its first that is no warning.
 fn complaint(stderr: &str) -> String {
-    let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
     let mut errors = lines.filter(|line| !line.contains("warning:"));
     let first = errors.next().unwrap_or("without a word");
     first.to_owned()

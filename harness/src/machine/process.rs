@@ -338,6 +338,17 @@ impl Process {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+            // What the harness itself inherited open (make's job server, a shell's redirections)
+            // is not for QEMU. Before Linux 5.11 this fails, and QEMU just holds it too.
+            // SAFETY: only changes a flag of this process's own descriptors.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_close_range,
+                    3,
+                    libc::c_uint::MAX,
+                    libc::CLOSE_RANGE_CLOEXEC,
+                )
+            };
             for &fd in &inherited {
                 // SAFETY: the caller keeps the descriptor open until after the spawn.
                 let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -346,7 +357,7 @@ impl Process {
             Ok(())
         };
         // SAFETY: between fork and exec the closure only makes system calls (prctl, getppid,
-        // setrlimit, fcntl); it neither allocates nor locks.
+        // setrlimit, close_range, fcntl); it neither allocates nor locks.
         unsafe { command.pre_exec(prepare) };
         let mut child = Command::from(command)
             .kill_on_drop(true)

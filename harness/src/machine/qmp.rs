@@ -95,7 +95,11 @@ impl Event {
     fn from_json(mut object: Value) -> Option<Self> {
         let name = object.get("event")?.as_str()?.to_owned();
         let stamp = object.get("timestamp");
-        let part = |key| stamp.and_then(|stamp| stamp.get(key)).and_then(Value::as_u64);
+        let part = |key| {
+            stamp
+                .and_then(|stamp| stamp.get(key))
+                .and_then(Value::as_u64)
+        };
         let seconds = part("seconds").map(Duration::from_secs);
         let micros = part("microseconds").map(Duration::from_micros);
         Some(Self {
@@ -113,9 +117,7 @@ impl Event {
             "RESET" => Known::Reset(shutdown()?),
             "STOP" => Known::Stop,
             "RESUME" => Known::Resume,
-            "GUEST_PANICKED" => {
-                Known::GuestPanicked(self.data.get("action")?.as_str()?.to_owned())
-            }
+            "GUEST_PANICKED" => Known::GuestPanicked(self.data.get("action")?.as_str()?.to_owned()),
             _ => return None,
         })
     }
@@ -336,7 +338,7 @@ impl Qmp {
     async fn read_object(&mut self) -> Result<Value, QmpError> {
         loop {
             let end = self.buffer[self.scanned..].iter().position(|&b| b == b'\n');
-            if let Some(end) = end {
+            if let Some(end) = end.filter(|end| self.scanned + end <= MAX_LINE) {
                 let line: Vec<u8> = self.buffer.drain(..=self.scanned + end).collect();
                 self.scanned = 0;
                 if line.trim_ascii().is_empty() {
@@ -351,7 +353,13 @@ impl Qmp {
             if self.buffer.len() > MAX_LINE {
                 return Err(QmpError::LineTooLong);
             }
-            if self.reader.read_buf(&mut self.buffer).await.map_err(closed)? == 0 {
+            if self
+                .reader
+                .read_buf(&mut self.buffer)
+                .await
+                .map_err(closed)?
+                == 0
+            {
                 return Err(QmpError::Closed);
             }
         }

@@ -215,8 +215,7 @@ impl Bus {
         for (&place, &index) in &self.0 {
             let here = slot(place);
             let mut others = self.0.keys().copied().map(slot);
-            let neighbour =
-                others.find(|&other| other != here && line_of(other) == line_of(here));
+            let neighbour = others.find(|&other| other != here && line_of(other) == line_of(here));
             match (requests[index].line, neighbour) {
                 (Some(Line::Own), Some(neighbour)) => {
                     return Err(SlotError::Contradiction(here, neighbour));

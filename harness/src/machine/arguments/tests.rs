@@ -37,9 +37,34 @@ fn shown(plan: &MachinePlan) -> String {
 
 #[test]
 fn a_whole_command_line() {
-    let mut plan = MachinePlan::new(&machine(&[DeviceKind::VirtioSerial, DeviceKind::Nvme])).unwrap();
+    let mut plan =
+        MachinePlan::new(&machine(&[DeviceKind::VirtioSerial, DeviceKind::Nvme])).unwrap();
     plan.append = "console=ttyS0 token='a b'".to_owned();
-    insta::assert_snapshot!(shown(&plan), @"");
+    insta::assert_snapshot!(shown(&plan), @r#"
+    qemu-system-x86_64 \
+        -nodefaults \
+        -no-user-config \
+        -display none \
+        -nic none \
+        -name guest=crashdrill,debug-threads=on \
+        -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny \
+        -no-reboot \
+        -machine pc-q35-7.2 \
+        -cpu qemu64,x2apic=off \
+        -smp 1 \
+        -m size=1G \
+        -accel tcg,thread=multi \
+        -kernel /boot/vmlinux,6.1 \
+        -initrd first.cpio \
+        -append 'console=ttyS0 token='\''a b'\''' \
+        -chardev stdio,id=serial,signal=off \
+        -serial chardev:serial \
+        -chardev file,id=reports,path=reports \
+        -device isa-debugcon,iobase=0xe9,chardev=reports \
+        -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,vectors=64,max_ports=31 \
+        -blockdev driver=raw,node-name=disk-nvme-0,discard=unmap,cache.no-flush=on,file.driver=file,file.locking=off,file.filename=disk,,0 \
+        -device nvme,id=nvme-0,bus=pcie.0,addr=8.0,serial=crashdrill0,msix_qsize=65,drive=disk-nvme-0
+    "#);
 }
 
 #[test]
@@ -51,7 +76,24 @@ fn every_device() {
         .filter(|line| line.contains("id=") && !line.contains("-chardev"))
         .map(|line| line.trim_start().trim_end_matches(" \\"))
         .collect();
-    insta::assert_snapshot!(devices.join("\n"), @"");
+    insta::assert_snapshot!(devices.join("\n"), @r#"
+    -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,vectors=64,max_ports=31
+    -device nvme,id=nvme-0,bus=pcie.0,addr=8.0,serial=crashdrill0,msix_qsize=65,drive=disk-nvme-0
+    -device virtio-blk-pci,id=virtio-blk-0,bus=pcie.0,addr=c.0,num-queues=1,vectors=2,drive=disk-virtio-blk-0
+    -device virtio-scsi-pci,id=virtio-scsi-0,bus=pcie.0,addr=10.0,num_queues=1,vectors=4
+    -device scsi-hd,id=virtio-scsi-0-disk,bus=virtio-scsi-0.0,drive=disk-virtio-scsi-0
+    -device ich9-ahci,id=ahci-0,bus=pcie.0,addr=14.0
+    -device ide-hd,id=ahci-0-disk,bus=ahci-0.0,drive=disk-ahci-0
+    -device megasas-gen2,id=megasas-gen2-0,bus=pcie.0,addr=18.0
+    -device scsi-hd,id=megasas-gen2-0-disk,bus=megasas-gen2-0.0,drive=disk-megasas-gen2-0
+    -device mptsas1068,id=mptsas1068-0,bus=pcie.0,addr=1e.0
+    -device scsi-hd,id=mptsas1068-0-disk,bus=mptsas1068-0.0,drive=disk-mptsas1068-0,wwn=0x5000c50015ea71ac
+    -device e1000e,id=e1000e-0,bus=pcie.0,addr=6.0,romfile=
+    -device igb,id=igb-0,bus=pcie.0,addr=a.0,romfile=
+    -device vmxnet3,id=vmxnet3-0,bus=pcie.0,addr=e.0,romfile=
+    -device qemu-xhci,id=xhci-0,bus=pcie.0,addr=12.0
+    -device pcie-root-port,id=pcie-root-port-0,bus=pcie.0,addr=16.0,chassis=1,slot=1
+    "#);
 }
 
 #[test]
@@ -89,7 +131,10 @@ fn routing_and_accelerator() {
 
 #[test]
 fn inherited_channels() {
-    assert_eq!(Chardev::Socket(7).options("serial"), "socket,id=serial,fd=7");
+    assert_eq!(
+        Chardev::Socket(7).options("serial"),
+        "socket,id=serial,fd=7"
+    );
 }
 
 #[test]

@@ -117,7 +117,13 @@ fn names_of_many_disks() {
     let name = |index| Node::Sd.path(index);
     assert_eq!(
         [name(0), name(25), name(26), name(701), name(702)],
-        ["/dev/sda", "/dev/sdz", "/dev/sdaa", "/dev/sdzz", "/dev/sdaaa"]
+        [
+            "/dev/sda",
+            "/dev/sdz",
+            "/dev/sdaa",
+            "/dev/sdzz",
+            "/dev/sdaaa"
+        ]
     );
 }
 

@@ -93,11 +93,20 @@ fn an_answer_of_another_type_does_not_end_the_conversation() {
 #[test]
 fn a_late_answer_is_not_taken_for_another() {
     with_qemu(
-        &["", "{\"return\": \"late\", \"id\": 2}\n{\"return\": \"in time\", \"id\": ID}"],
+        &[
+            "",
+            "{\"return\": \"late\", \"id\": 2}\n{\"return\": \"in time\", \"id\": ID}",
+        ],
         async |mut qmp| {
             let limit = Duration::from_millis(1);
             let error = qmp.execute_raw("slow", json!({}), limit).await.unwrap_err();
-            assert!(matches!(error, QmpError::Timeout { command: "slow", .. }));
+            assert!(matches!(
+                error,
+                QmpError::Timeout {
+                    command: "slow",
+                    ..
+                }
+            ));
             let answer = qmp.execute_raw("quick", json!({}), LIMIT).await.unwrap();
             assert_eq!(answer, "in time");
         },

@@ -83,10 +83,7 @@ fn impossible_requests() {
         ..FILLER
     };
     assert_eq!(q35(&[own; 5]), SlotError::NoOwnLine);
-    assert_eq!(
-        place(Chipset::Pc, &[own]).unwrap_err(),
-        SlotError::LineOnPc
-    );
+    assert_eq!(place(Chipset::Pc, &[own]).unwrap_err(), SlotError::LineOnPc);
     assert!(matches!(q35(&[FILLER; 241]), SlotError::Full(_)));
 }
 
@@ -98,7 +95,8 @@ fn the_bus_holds_240_functions() {
 
 fn request() -> impl Strategy<Value = Request> {
     let slot = proptest::option::weighted(0.2, (0u8..32, 0u8..8));
-    let line = prop_oneof![5 => Just(None), 1 => Just(Some(Line::Own)), 1 => Just(Some(Line::Shared))];
+    let line =
+        prop_oneof![5 => Just(None), 1 => Just(Some(Line::Own)), 1 => Just(Some(Line::Shared))];
     (slot, line, proptest::bool::weighted(0.1)).prop_map(|(slot, line, target)| Request {
         slot: slot.map(|(device, function)| Slot { device, function }),
         line,
