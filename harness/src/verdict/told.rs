@@ -32,7 +32,7 @@ pub enum Told {
     TargetDriverMissing,
     /// kdump_pre refused.
     PreScriptFailed,
-    /// All drivers are loaded and kdump_pre, which comes next, has not ended.
+    /// The target is mounted and kdump_pre, which comes next, has not ended.
     PreScriptRunning,
 }
 
@@ -143,20 +143,28 @@ fn target_driver_missing(evidence: &Evidence, capture: &[Report]) -> Vec<String>
     found
 }
 
+/// /init mounts the target, reports that, and runs kdump_pre next.
 fn pre_script_running(evidence: &Evidence, capture: &[Report]) -> Vec<String> {
-    let drivers_loaded = capture
-        .iter()
-        .any(|report| matches!(report, Report::Interrupts { after, .. } if after == "end"));
-    let beyond = capture.iter().any(|report| match report {
+    let is_mount = |report: &Report| {
+        matches!(
+            report,
+            Report::Target {
+                found: true,
+                mount_error: None,
+                ..
+            }
+        )
+    };
+    let Some(mounted) = capture.iter().position(is_mount) else {
+        return Vec::new();
+    };
+    let beyond = capture[mounted..].iter().any(|report| match report {
         Report::Script { which, .. } => which == "kdump_pre",
         Report::Collector { .. } | Report::Ending | Report::Failed { .. } => true,
-        Report::Target {
-            found, mount_error, ..
-        } => !found || mount_error.is_some(),
         _ => false,
     });
-    if evidence.expectations.pre_script && drivers_loaded && !beyond {
-        vec!["report: all drivers loaded; kdump_pre has not ended".to_owned()]
+    if evidence.expectations.pre_script && !beyond {
+        vec!["report: the target is mounted; kdump_pre, which comes next, has not ended".to_owned()]
     } else {
         Vec::new()
     }
@@ -174,6 +182,8 @@ impl fmt::Display for Ended {
         match self.0 {
             Exit::Code(code) => write!(f, "ended with status {code}"),
             Exit::Signal(signal) => write!(f, "was killed by signal {signal}"),
+            // /init saw beforehand that it would be of no use.
+            Exit::NotRun(0) => f.write_str("was not run"),
             Exit::NotRun(errno) => write!(f, "could not be run: {:?}", Errno::from_raw(errno)),
         }
     }

@@ -700,7 +700,8 @@ fn with_reports() {
 #[test]
 fn a_hang_in_kdump_pre_is_the_scripts() {
     let silent = End::Silent(Millis(60_000));
-    let mut evidence = drill("", silent, Dump::None, vec![interrupts()]);
+    let reports = vec![interrupts(), target(true, None)];
+    let mut evidence = drill("", silent, Dump::None, reports);
     assert_eq!(
         was(&judge(&evidence)),
         (Verdict::CaptureHung, Cause::Unknown)
