@@ -219,7 +219,7 @@ fn about(
 
 /// The line that names the crash best. A panic's own line comes first; an oops with kdump armed
 /// jumps into the capture kernel before it is printed, and leaves a `BUG:` line.
-fn panic_line(dmesg: &str) -> Option<String> {
+pub(super) fn panic_line(dmesg: &str) -> Option<String> {
     const TELLING: [&[&str]; 3] = [
         &["Kernel panic - not syncing"],
         &[

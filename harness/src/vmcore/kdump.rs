@@ -185,7 +185,7 @@ impl<'a> KdumpFile<'a> {
             let at = index * CHUNK as u64;
             let take = (bytes - at).min(CHUNK as u64) as usize;
             read_exact(self.reader, self.bitmap_dumped + at, &mut buffer[..take])?;
-            if at + take as u64 == bytes && self.frames % 8 != 0 {
+            if at + take as u64 == bytes && !self.frames.is_multiple_of(8) {
                 buffer[take - 1] &= (1 << (self.frames % 8)) - 1;
             }
             let (words, rest) = buffer[..take].as_chunks::<8>();

@@ -1,6 +1,10 @@
 use std::fs::File;
 use std::time::Instant;
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::fixture::{Codec, LogKind, Machine, Mapping};
 use super::*;
 
 /// Prints what is found in a real dump; compare by hand with `makedumpfile --dump-dmesg`.
@@ -31,5 +35,223 @@ fn real_dump() {
             }
         }
         Err(error) => println!("no log: {error}"),
+    }
+}
+
+const CODECS: [Codec; 5] = [
+    Codec::Plain,
+    Codec::Zlib,
+    Codec::Lzo,
+    Codec::Snappy,
+    Codec::Zstd,
+];
+
+fn look(dump: &[u8]) -> Result<Inspection, VmcoreError> {
+    inspect(&dump.to_vec(), dump.len() as u64)
+}
+
+/// Everything that a verdict rests on.
+#[track_caller]
+fn assert_proves_the_drill(dump: &[u8], format: Format) {
+    let found = look(dump).unwrap();
+    assert_eq!(found.complete, Completeness::Complete);
+    assert_eq!(found.format, format);
+    assert_eq!(found.release.as_deref(), Some("6.1.0-test"));
+    assert_eq!(found.crash_time, Some(1_795_341_130));
+    assert!(found.has_token(fixture::TOKEN));
+    assert!(!found.has_token("drill"));
+    assert!(!found.has_token(""));
+    assert_eq!(found.dmesg.as_deref().unwrap(), fixture::dmesg());
+    let outcome = found.outcome(fixture::TOKEN);
+    assert!(outcome.complete && outcome.this_drill);
+    let panic = "Kernel panic - not syncing: sysrq triggered crash";
+    assert_eq!(outcome.panic.as_deref(), Some(panic));
+}
+
+#[test]
+fn every_log_through_every_page_size_in_both_formats() {
+    for log in [LogKind::Ring, LogKind::PrintkLog, LogKind::Log] {
+        for mapping in [Mapping::Small, Mapping::Large, Mapping::Huge] {
+            for levels in [4, 5] {
+                let machine = Machine::new(log, mapping, levels);
+                assert_proves_the_drill(&machine.elf(), Format::Elf);
+                let dump = machine.kdump(6, Codec::Lzo, 31);
+                assert_proves_the_drill(&dump, Format::KdumpCompressed);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_header_version_and_compression() {
+    let machine = Machine::new(LogKind::Ring, Mapping::Small, 4);
+    for version in 3..=6 {
+        for codec in CODECS {
+            for level in [0, 1] {
+                let dump = machine.kdump(version, codec, level);
+                assert_proves_the_drill(&dump, Format::KdumpCompressed);
+                assert_eq!(look(&dump).unwrap().dump_level, Some(level));
+            }
+        }
+    }
+    // Before version 3 there is no VMCOREINFO in the file.
+    let found = look(&machine.kdump(1, Codec::Zlib, 0)).unwrap();
+    assert_eq!(found.complete, Completeness::Complete);
+    assert_eq!(found.release.as_deref(), Some("6.1.0-test"));
+    assert!(matches!(found.dmesg, Err(LogError::Translation(_))));
+}
+
+#[test]
+fn phys_base_from_the_headers_when_vmcoreinfo_has_none() {
+    let mut machine = Machine::new(LogKind::Log, Mapping::Small, 4);
+    machine.info = machine.info.replace("NUMBER(phys_base)", "NUMBER(none)");
+    let found = look(&machine.kdump(5, Codec::Lzo, 31)).unwrap();
+    assert_eq!(found.dmesg.unwrap(), fixture::dmesg());
+    let found = look(&machine.elf()).unwrap();
+    let error = found.dmesg.unwrap_err().to_string();
+    assert!(error.contains("phys_base"), "{error}");
+}
+
+#[test]
+fn a_dump_that_is_cut_off_is_never_complete() {
+    let machine = Machine::new(LogKind::Ring, Mapping::Large, 4);
+    for dump in [
+        machine.kdump(6, Codec::Zlib, 1),
+        machine.kdump(4, Codec::Plain, 0),
+        machine.elf(),
+    ] {
+        for len in (0..600)
+            .chain((600..dump.len()).step_by(61))
+            .chain([dump.len() - 1])
+        {
+            if let Ok(found) = look(&dump[..len]) {
+                assert_ne!(found.complete, Completeness::Complete, "{len}");
+            }
+        }
+    }
+}
+
+/// Offsets in the fixture's kdump files.
+const DESCRIPTORS: usize = 5 * 4096;
+
+#[test]
+fn what_makedumpfile_leaves_behind_when_it_is_killed_or_out_of_space() {
+    let machine = Machine::new(LogKind::Ring, Mapping::Small, 4);
+    let good = machine.kdump(6, Codec::Lzo, 0);
+    let pages = machine.pages.len() as u64;
+
+    let mut flagged = good.clone();
+    flagged[424] |= 8;
+    let found = look(&flagged).unwrap();
+    assert_eq!(found.complete, Completeness::Incomplete(Lack::Flagged));
+
+    let mut unwritten = good.clone();
+    unwritten[DESCRIPTORS + 24 * 3..DESCRIPTORS + 24 * 5].fill(0);
+    let found = look(&unwritten).unwrap();
+    let lack = Lack::PagesMissing { absent: 2, pages };
+    assert_eq!(found.complete, Completeness::Incomplete(lack));
+
+    let mut no_bitmap = good.clone();
+    no_bitmap[3 * 4096..DESCRIPTORS].fill(0);
+    let found = look(&no_bitmap).unwrap();
+    assert_eq!(found.complete, Completeness::Incomplete(Lack::NoPages));
+
+    for (at, bytes) in [(8, u32::MAX.to_le_bytes()), (8, 4097u32.to_le_bytes())] {
+        let mut damaged = good.clone();
+        damaged[DESCRIPTORS + at..DESCRIPTORS + at + 4].copy_from_slice(&bytes);
+        let lack = Lack::PagesMissing { absent: 1, pages };
+        assert_eq!(
+            look(&damaged).unwrap().complete,
+            Completeness::Incomplete(lack)
+        );
+    }
+    let mut outside = good.clone();
+    outside[DESCRIPTORS..DESCRIPTORS + 8].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    assert!(matches!(
+        look(&outside).unwrap().complete,
+        Completeness::Incomplete(Lack::Truncated { .. })
+    ));
+}
+
+#[test]
+fn what_is_no_dump_is_named() {
+    assert!(matches!(look(b""), Err(VmcoreError::Empty)));
+    assert!(matches!(look(b"hello"), Err(VmcoreError::NotADump { .. })));
+    assert!(matches!(
+        look(&[0; 5000]),
+        Err(VmcoreError::NotADump { .. })
+    ));
+    let flat = look(b"makedumpfile\0\0\0\0\0\0\0\x01").unwrap_err();
+    assert!(matches!(flat, VmcoreError::Flattened));
+    let error = look(b"KDUMP   \x06\0\0\0").unwrap_err();
+    assert!(matches!(error, VmcoreError::Truncated { .. }), "{error}");
+    let mut arm = Machine::new(LogKind::Ring, Mapping::Small, 4).kdump(6, Codec::Lzo, 0);
+    arm[272..280].copy_from_slice(b"aarch64\0");
+    assert!(look(&arm).unwrap_err().to_string().contains("aarch64"));
+}
+
+#[test]
+fn a_log_without_end_is_an_error() {
+    // Symbols page at PHYS_BASE + 0x3000, log at 6 MiB: see the fixture.
+    let mut machine = Machine::new(LogKind::Log, Mapping::Small, 4);
+    machine.put(0x60_0000, &[0; 16]);
+    machine.put(0x60_0000 + 1200, &[0; 16]);
+    let found = look(&machine.elf()).unwrap();
+    assert!(matches!(found.dmesg, Err(LogError::Damaged(_))));
+    assert_eq!(found.panic, None);
+
+    let mut machine = Machine::new(LogKind::Ring, Mapping::Small, 4);
+    machine.put(0x60_0000 + 24, &12345u64.to_le_bytes());
+    let found = look(&machine.elf()).unwrap();
+    assert!(matches!(found.dmesg, Err(LogError::Damaged(_))));
+
+    // The top table points to itself at every level: translation ends all the same.
+    let mut machine = Machine::new(LogKind::Ring, Mapping::Small, 4);
+    let root = 0x20_1000u64;
+    for slot in 0..512 {
+        machine.put(root + slot * 8, &(root | 0x63).to_le_bytes());
+    }
+    assert!(look(&machine.elf()).unwrap().dmesg.is_err());
+}
+
+#[test]
+fn the_panic_line_is_the_most_telling_one() {
+    let of = |log: &str| inspect::panic_line(log);
+    let oops = "[    1.000000] SysRq : Trigger a crash\n\
+                [    1.000001] BUG: unable to handle kernel NULL pointer dereference at (null)\n";
+    let expected = "BUG: unable to handle kernel NULL pointer dereference at (null)";
+    assert_eq!(of(oops).as_deref(), Some(expected));
+    let sysrq = "[    1.000000] SysRq : Trigger a crash\n";
+    assert_eq!(of(sysrq).as_deref(), Some("SysRq : Trigger a crash"));
+    assert_eq!(of("[    1.000000] all is well: Kernel panic - no\n"), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_damage_makes_it_panic(
+        ring in any::<bool>(),
+        shape in 0..3u8,
+        damage in proptest::collection::vec((any::<Index>(), any::<bool>(), any::<[u8; 8]>(), 1..9usize), 1..12),
+    ) {
+        let log = if ring { LogKind::Ring } else { LogKind::PrintkLog };
+        let machine = Machine::new(log, Mapping::Small, 4);
+        let mut dump = match shape {
+            0 => machine.elf(),
+            1 => machine.kdump(6, Codec::Plain, 0),
+            _ => machine.kdump(6, Codec::Lzo, 1),
+        };
+        for (at, headers, bytes, count) in damage {
+            // Half of it where the lengths and offsets are.
+            let range = if headers { 5 * 4096 + 600 } else { dump.len() };
+            let at = at.index(range.min(dump.len()));
+            for (place, byte) in dump[at..].iter_mut().zip(&bytes[..count]) {
+                *place = *byte;
+            }
+        }
+        if let Ok(found) = look(&dump) {
+            let _ = found.has_token(fixture::TOKEN);
+        }
     }
 }
