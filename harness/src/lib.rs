@@ -1,11 +1,16 @@
 //! Fire drills for kdump: boot a machine, crash it, and prove that a dump was left behind.
 
+pub mod cli;
 pub mod console;
 pub mod image;
 pub mod initramfs;
 pub mod kdump;
 pub mod machine;
+pub mod project;
+pub mod report;
+pub mod run;
 pub mod scenario;
+pub mod snapshot;
 pub mod suggest;
 pub mod target;
 pub mod units;

@@ -1,7 +1,7 @@
 //! QEMU as a process that cannot outlive the harness.
 //!
-//! Nothing it uses has a name: disks are open files, its channels are socket pairs that it
-//! inherits. The kernel kills it (PR_SET_PDEATHSIG) when the *thread* that started it ends, so it
+//! Nothing it uses has a name: disks are open files, its channels are pipes and a socket pair that
+//! it inherits. The kernel kills it (PR_SET_PDEATHSIG) when the *thread* that started it ends, so it
 //! must be started on a thread that lives as long as the drill: the one of a current-thread
 //! runtime, as here.
 
@@ -14,7 +14,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
@@ -22,6 +22,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{getpid, getppid};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -41,10 +42,10 @@ const STDERR_END: Duration = Duration::from_secs(1);
 /// A running machine.
 #[derive(Debug)]
 pub struct Machine {
-    /// ttyS0, both ways.
-    pub serial: UnixStream,
+    /// What the guest writes to ttyS0.
+    pub serial: pipe::Receiver,
     /// What /init writes to its report port.
-    pub reports: UnixStream,
+    pub reports: pipe::Receiver,
     /// The monitor.
     pub qmp: Qmp,
     process: Process,
@@ -63,7 +64,7 @@ impl Input<'_> {
     fn path(&self) -> PathBuf {
         match self {
             Self::Path(path) => path.to_path_buf(),
-            Self::Open(fd) => PathBuf::from(format!("/dev/fd/{}", fd.as_raw_fd())),
+            Self::Open(fd) => fd_path(fd.as_raw_fd()),
         }
     }
 
@@ -73,6 +74,10 @@ impl Input<'_> {
             Self::Open(fd) => Some(fd.as_raw_fd()),
         }
     }
+}
+
+fn fd_path(fd: RawFd) -> PathBuf {
+    PathBuf::from(format!("/dev/fd/{fd}"))
 }
 
 /// The files of one machine.
@@ -155,7 +160,7 @@ fn said(stderr: &str) -> String {
 
 impl Machine {
     /// Starts QEMU and waits for its greeting. The guest runs from then on; its serial output
-    /// waits in the socket until it is read.
+    /// waits in the pipe until it is read.
     ///
     /// `command` is the QEMU program with whatever tells it where its firmware is.
     ///
@@ -186,15 +191,15 @@ impl Machine {
                 given: inputs.disks.len(),
             });
         }
-        let (serial, their_serial) = channel()?;
-        let (reports, their_reports) = channel()?;
+        let (serial, their_serial) = outlet()?;
+        let (reports, their_reports) = outlet()?;
         let (qmp, their_qmp) = channel()?;
         let files = Files {
             kernel: inputs.kernel.path(),
             initrd: inputs.initrd.path(),
             disks: inputs.disks.iter().map(Input::path).collect(),
-            serial: Chardev::Socket(their_serial.as_raw_fd()),
-            reports: Chardev::Socket(their_reports.as_raw_fd()),
+            serial: Chardev::File(fd_path(their_serial.as_raw_fd())),
+            reports: Chardev::File(fd_path(their_reports.as_raw_fd())),
             qmp: Some(Chardev::Socket(their_qmp.as_raw_fd())),
         };
         let mut inherited: Vec<RawFd> = [&inputs.kernel, &inputs.initrd]
@@ -281,6 +286,18 @@ impl Machine {
         let process = &mut self.process;
         process.delays.sample(process.child.id())
     }
+}
+
+/// A pipe: the harness's reading end for the runtime, and QEMU's writing end. QEMU writes what the
+/// guest prints byte by byte; a pipe keeps that in whole pages, where a socket would keep a buffer
+/// a byte.
+fn outlet() -> Result<(pipe::Receiver, OwnedFd), MachineError> {
+    let host = |source| MachineError::Host {
+        step: "making a pipe for QEMU",
+        source,
+    };
+    let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| host(errno.into()))?;
+    Ok((pipe::Receiver::from_owned_fd(ours).map_err(host)?, theirs))
 }
 
 /// A connected pair: the harness's end for the runtime, and QEMU's.

@@ -1,21 +1,27 @@
 //! Drills being run: one machine a drill, many drills side by side.
 
+mod assemble;
 mod drill;
 mod event;
+mod keep;
 mod plan;
+mod prepare;
 mod schedule;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crashdrill_guest::report::ReportError;
+
+pub use assemble::{Assembled, archives, files};
 pub use event::Event;
-pub use plan::{Plan, PlanError};
+pub use keep::keep;
+pub use plan::{Plan, PlanError, Shell, Stage};
+pub use prepare::{AccelChoice, Prepared, PrepareError, prepare};
 pub use schedule::{Capacity, Load, all};
 
-use crate::image::Image;
-use crate::image::qemu::Qemu;
-use crate::machine::{Accel, MachineError};
+use crate::image::{Image, Qemu};
+use crate::machine::MachineError;
 use crate::scenario::Drill;
 use crate::units::Bytes;
 use crate::verdict::outcome::{Outcome, Phase};
@@ -31,8 +37,6 @@ pub struct Job {
     pub image: Arc<Image>,
     /// In which QEMU.
     pub qemu: Arc<Qemu>,
-    /// With which accelerator.
-    pub accel: Accel,
 }
 
 impl Job {
@@ -56,56 +60,43 @@ pub struct DrillResult {
     pub timeline: Vec<(Phase, Duration)>,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
-    /// User and system time of QEMU.
-    pub qemu_cpu: Duration,
-    /// Resident memory high-water mark of the capture kernel: its memory less the lowest
-    /// reading of what was available, as /init saw it.
+    /// The most memory that the capture kernel had in use, as its /init saw it.
     pub capture_memory: Option<Bytes>,
-    /// Disk and archives, for `--keep`.
-    pub files: KeptFiles,
-}
-
-/// The unnamed files of a drill. They vanish with the process unless they are copied out.
-#[derive(Debug)]
-pub struct KeptFiles {
-    /// The first kernel's initramfs, which holds the capture kernel's.
-    pub initramfs: std::fs::File,
-    /// Disk images by drive id.
-    pub disks: Vec<(String, std::fs::File)>,
-    /// The QEMU command line with the names under which the files are kept.
-    pub command: String,
+    /// Disks and archives. They vanish with the process unless they are copied out.
+    pub files: Assembled,
 }
 
 /// The harness itself failed. Never a verdict, never written to a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum HarnessError {
-    /// QEMU could not be started, died, or does not answer.
-    #[error(transparent)]
+    /// QEMU could not be started, or cannot be reached.
+    #[error("{}", chain(.0))]
     Machine(#[from] MachineError),
     /// QEMU ended without the guest having asked for it.
-    #[error("QEMU died ({status}) in phase {phase:?}, after the console line `{line}`{stderr}")]
-    QemuDied {
-        /// Exit status or signal.
-        status: String,
+    #[error("{}\nin phase {phase}, after the console line `{line}`", chain(source))]
+    Died {
         /// How far the guest had come.
         phase: Phase,
         /// The last line of its console.
         line: String,
-        /// What QEMU said, or nothing.
-        stderr: String,
+        /// How it died, and what it said.
+        source: MachineError,
     },
-    /// /init spoke a language that this crashdrill does not understand.
+    /// Somebody on the host ended QEMU.
+    #[error("QEMU was ended from outside ({0})")]
+    Stopped(String),
+    /// /init speaks a language that this crashdrill does not understand.
     #[error("the guest's report is not understood: {0}")]
-    Report(String),
+    Report(ReportError),
     /// An archive or a disk could not be made.
     #[error("cannot make {what}: {source}")]
     Assemble {
         /// `the initramfs`, `the disk`.
-        what: String,
+        what: &'static str,
         /// Why.
-        source: std::io::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A pipe or a file failed.
+    /// A channel to QEMU failed.
     #[error("{what}: {source}")]
     Io {
         /// What was being done.
@@ -115,9 +106,13 @@ pub enum HarnessError {
     },
 }
 
-/// Where a kept drill lies.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    /// The directory, mode 0700.
-    pub directory: PathBuf,
+/// An error with what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }

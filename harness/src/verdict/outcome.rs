@@ -142,3 +142,17 @@ pub struct Vmcore {
     /// The token of this drill's first-kernel command line is in the dump's log.
     pub this_drill: bool,
 }
+
+/// As the field and the snapshots write it.
+macro_rules! shown_as_serialized {
+    ($($type:ty),*) => {$(
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                // A unit variant's name, which is all that serde hands to a formatter.
+                self.serialize(f)
+            }
+        }
+    )*};
+}
+
+shown_as_serialized!(Verdict, Cause, Phase);

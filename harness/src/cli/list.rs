@@ -1,0 +1,34 @@
+//! `crashdrill list`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::run::drills;
+use super::{CliError, Context, Status};
+
+/// List scenarios and their variants.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  crashdrill list scenarios/")]
+pub(super) struct List {
+    /// Scenario files, or directories of them [default: scenarios/].
+    paths: Vec<PathBuf>,
+}
+
+impl List {
+    pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
+        let drills = drills(context, &self.paths, &[])?;
+        let mut last = None;
+        for drill in &drills {
+            if last != Some(&drill.id.scenario) {
+                println!("{}  [{}]", drill.id.scenario, drill.file.display());
+                println!("    {}", drill.scenario.about);
+                last = Some(&drill.id.scenario);
+            }
+            if let Some(variant) = &drill.id.variant {
+                println!("    - {variant}");
+            }
+        }
+        Ok(Status::Good)
+    }
+}

@@ -1,0 +1,215 @@
+//! `crashdrill run`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::progress::Shown;
+use super::{CliError, Context, Status};
+use crate::machine::{Accel, AccelChoice};
+use crate::report::{Compared, Finished, Terminal, Totals, write_json, write_junit};
+use crate::run::{self, Capacity, DrillResult, Event, HarnessError, Job, Shell};
+use crate::scenario::{Drill, DrillId};
+use crate::snapshot::{compare, text};
+
+/// Run drills and compare their outcomes with the snapshots.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crashdrill run                                         every scenario in scenarios/
+  crashdrill run scenarios/healthy.yaml --variant nvme   one variant of one
+  crashdrill run --junit drills.xml --json drills.json   for CI
+  crashdrill run my.yaml --keep                          keep console log, disk and initramfs")]
+pub(super) struct Run {
+    /// Scenario files, or directories of them [default: scenarios/].
+    paths: Vec<PathBuf>,
+    /// Only this variant; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    variant: Vec<String>,
+    /// Drills at once [default: as many as CPUs and memory allow].
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Take the outcomes as the new snapshots.
+    #[arg(long)]
+    pub(super) accept: bool,
+    /// Keep console log, reports, QEMU's command line, initramfs and disk of every drill. Without
+    /// it, logs are kept of drills that did not end as expected.
+    #[arg(long)]
+    keep: bool,
+    /// Where kept drills go.
+    #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
+    keep_in: PathBuf,
+    /// Write JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the outcomes as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// What runs the guests' instructions.
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelArgument,
+}
+
+/// `--accel`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccelArgument {
+    /// KVM if a test guest runs under it, else TCG.
+    #[default]
+    Auto,
+    /// The host's CPU.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+impl From<AccelArgument> for Option<Accel> {
+    fn from(argument: AccelArgument) -> Self {
+        match argument {
+            AccelArgument::Auto => None,
+            AccelArgument::Kvm => Some(Accel::Kvm),
+            AccelArgument::Tcg => Some(Accel::Tcg),
+        }
+    }
+}
+
+/// Reads the scenarios and picks the variants.
+pub(super) fn drills(
+    context: &Context,
+    paths: &[PathBuf],
+    variants: &[String],
+) -> Result<Vec<Drill>, CliError> {
+    let mut bad = Vec::new();
+    let mut drills = Vec::new();
+    for file in context.project.scenarios(paths).map_err(CliError::input)? {
+        match crate::scenario::read(&file, crate::machine::catalogue::facts) {
+            Ok(scenario) => drills.extend(scenario.drills),
+            Err(error) => bad.push(error),
+        }
+    }
+    if !bad.is_empty() {
+        return Err(CliError::Scenarios(bad));
+    }
+    if variants.is_empty() {
+        return Ok(drills);
+    }
+    let wanted = |drill: &Drill, name: &String| drill.id.variant.as_ref() == Some(name);
+    let known = || drills.iter().filter_map(|drill| drill.id.variant.as_deref());
+    for name in variants {
+        if !drills.iter().any(|drill| wanted(drill, name)) {
+            let help = match crate::suggest::closest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`crashdrill list` shows all variants".to_owned(),
+            };
+            return Err(CliError::wrong(format!("no scenario here has a variant `{name}`; {help}")));
+        }
+    }
+    drills.retain(|drill| variants.iter().any(|name| wanted(drill, name)));
+    Ok(drills)
+}
+
+impl Run {
+    pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
+        let drills = drills(context, &self.paths, &self.variant)?;
+        let prepared = run::prepare(
+            &context.project,
+            &context.cache,
+            drills,
+            self.accel.into(),
+            Shell::No,
+            &Shown::new(),
+        )?;
+        announce(&prepared.accel);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(CliError::harness)?;
+        runtime.block_on(self.drive(context, prepared.jobs))
+    }
+
+    async fn drive(self, context: &Context, jobs: Vec<Job>) -> Result<Status, CliError> {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::harness)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::harness)?;
+        let begin = Instant::now();
+        let jobs: Vec<Arc<Job>> = jobs.into_iter().map(Arc::new).collect();
+        let ids: Vec<DrillId> = jobs.iter().map(|job| job.drill.id.clone()).collect();
+        let mut terminal = Terminal::new(&ids);
+        let mut finished = Vec::new();
+
+        let (sender, mut events) = mpsc::unbounded_channel();
+        // Dropping it, as every way out of this function does, kills every machine.
+        let mut all = std::pin::pin!(run::all(jobs.clone(), Capacity::of_host(self.jobs), sender));
+        let mut running = true;
+        loop {
+            tokio::select! {
+                () = &mut all, if running => running = false,
+                event = events.recv() => match event {
+                    Some(Event::Started { id }) => terminal.started(&id),
+                    Some(Event::Phase { id, phase, .. }) => terminal.phase(&id, phase),
+                    Some(Event::Finished { id, result }) => {
+                        let job = jobs.iter().find(|job| job.drill.id == id);
+                        let result = match job {
+                            Some(job) => self.compare(context, job, result),
+                            None => continue,
+                        };
+                        let drill = Finished { id, result: result? };
+                        terminal.finished(&drill);
+                        finished.push(drill);
+                    }
+                    None => break,
+                },
+                _ = interrupt.recv() => return Ok(Status::Interrupted(2)),
+                _ = terminate.recv() => return Ok(Status::Interrupted(15)),
+            }
+        }
+        finished.sort_by_key(|drill| ids.iter().position(|id| *id == drill.id));
+        terminal.summary(&finished, begin.elapsed());
+        if let Some(file) = &self.junit {
+            write_junit(file, &finished, begin.elapsed()).map_err(unwritable(file))?;
+        }
+        if let Some(file) = &self.json {
+            write_json(file, &finished).map_err(unwritable(file))?;
+        }
+        let totals = Totals::of(&finished);
+        Ok(match (totals.failed, totals.changed) {
+            (0, 0) => Status::Good,
+            (0, _) => Status::Changed,
+            _ => Status::Harness,
+        })
+    }
+
+    fn compare(
+        &self,
+        context: &Context,
+        job: &Job,
+        result: Result<Box<DrillResult>, HarnessError>,
+    ) -> Result<Result<Compared, HarnessError>, CliError> {
+        let drill = match result {
+            Ok(drill) => drill,
+            Err(error) => return Ok(Err(error)),
+        };
+        let new = text(&drill.outcome).map_err(CliError::harness)?;
+        let comparison = compare(&context.project.snapshots(), &job.drill.id, &new);
+        let kept = match self.keep || !comparison.as_expected() {
+            true => Some(run::keep(&self.keep_in, job, &drill, self.keep).map_err(unwritable(&self.keep_in))?),
+            false => None,
+        };
+        Ok(Ok(Compared { drill, comparison, kept }))
+    }
+}
+
+/// Says on which accelerator the drills run, and why.
+pub(super) fn announce(accel: &AccelChoice) {
+    match &accel.reason {
+        Some(reason) => eprintln!("running under {}: {reason}", accel.accel),
+        None => eprintln!("running under {}", accel.accel),
+    }
+}
+
+fn unwritable(file: &std::path::Path) -> impl Fn(std::io::Error) -> CliError {
+    move |error| CliError::harness(format!("cannot write {}: {error}", file.display()))
+}

@@ -1,0 +1,93 @@
+//! `crashdrill show`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::progress::Shown;
+use super::run::{AccelArgument, drills};
+use super::{CliError, Context, Status};
+use crate::initramfs::{Archive, Node};
+use crate::run::{self, Job, Shell};
+
+/// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  crashdrill show scenarios/healthy.yaml --variant nvme
+
+Kernel, initramfs and disks reach QEMU as open files without a name; here they are shown under the
+names that `crashdrill run --keep` gives them.")]
+pub(super) struct Show {
+    /// Scenario files, or directories of them.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Only this variant; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    variant: Vec<String>,
+    /// What runs the guests' instructions.
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelArgument,
+}
+
+impl Show {
+    pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
+        let drills = drills(context, &self.paths, &self.variant)?;
+        let accel = self.accel.into();
+        let prepared = run::prepare(
+            &context.project,
+            &context.cache,
+            drills,
+            accel,
+            Shell::No,
+            &Shown::new(),
+        )?;
+        for job in &prepared.jobs {
+            show(job)?;
+        }
+        Ok(Status::Good)
+    }
+}
+
+fn show(job: &Job) -> Result<(), CliError> {
+    let (first, capture) = run::archives(&job.plan, &job.image).map_err(CliError::harness)?;
+    println!("== {}", job.drill.id);
+    println!("image            {} (kernel {})", job.image.name, job.image.kernel.release);
+    println!("first kernel     {}", job.plan.machine.append);
+    println!("armed with       {}", job.plan.first.order.arm.join(" "));
+    println!("capture kernel   {}", job.plan.capture_commandline);
+    for driver in &job.plan.capture.order.drivers {
+        let modules: Vec<&str> =
+            driver.modules.iter().map(|module| module.name.as_str()).collect();
+        let how = match &driver.kept_out_by {
+            Some(by) => format!("kept out by {by}"),
+            None if modules.is_empty() => "built in, or loaded before".to_owned(),
+            None => modules.join(" "),
+        };
+        println!("  loads          {}: {how}", driver.name);
+    }
+    println!("core collector   {}", job.plan.capture.order.collector.join(" "));
+    println!("target           {}", job.plan.capture.order.target.device);
+    println!("\n{}", String::from_utf8_lossy(&run::command(job, &run::names(job))));
+    list("initramfs of the first kernel", &first)?;
+    list("initramfs of the capture kernel", &capture)
+}
+
+fn list(what: &str, archive: &Archive) -> Result<(), CliError> {
+    println!("{what}, {} KiB", archive.size().map_err(CliError::harness)? / 1024);
+    for entry in archive.entries() {
+        let kind = match entry.node {
+            Node::Directory => "d",
+            Node::File(_) => "-",
+            Node::Symlink(_) => "l",
+            Node::CharacterDevice { .. } => "c",
+        };
+        let size = match entry.node {
+            Node::File(content) => content.size().map_err(CliError::harness)?,
+            _ => 0,
+        };
+        println!("  {kind}{:04o} {size:>9} {}", entry.mode, entry.path);
+    }
+    println!();
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The files of one machine: both initramfs, and the disks. None of them has a name.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
+use std::sync::Arc;
+
+use super::HarnessError;
+use super::plan::{Plan, Stage};
+use crate::image::{CaptureKernel, Image};
+use crate::initramfs::{self, Archive, Content, Parts};
+use crate::machine::Disk;
+use crate::target::make_disk;
+
+/// busybox has these as applets, so that a core collector may name them.
+const APPLETS: [&str; 2] = ["cp", "dd"];
+
+/// What a machine is given besides its kernel.
+#[derive(Debug)]
+pub struct Assembled {
+    /// The first kernel's initramfs.
+    pub initramfs: File,
+    /// For each disk of [`crate::machine::MachinePlan::file_disks`], in that order.
+    pub disks: Vec<File>,
+}
+
+/// Puts both archives together, without writing them.
+///
+/// # Errors
+/// A program that the image lacks, a module that cannot be read.
+pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), HarnessError> {
+    let wrong = |error: initramfs::AssembleError| assemble("the initramfs", error);
+    let capture = initramfs::capture(&plan.capture.order, &parts(&plan.capture, image)?);
+    let capture = Arc::new(capture.map_err(wrong)?);
+    let kernel = match &image.kernel.capture {
+        CaptureKernel::Elf(path) | CaptureKernel::BzImage(path) => Content::HostFile(path.clone()),
+    };
+    let first = initramfs::first(
+        &plan.first.order,
+        &parts(&plan.first, image)?,
+        kernel,
+        Content::Archive(capture.clone()),
+    );
+    Ok((first.map_err(wrong)?, capture))
+}
+
+/// Writes the archives and makes the disks.
+///
+/// # Errors
+/// See [`archives`]; no space for temporary files, mke2fs.
+pub fn files(plan: &Plan, image: &Image) -> Result<Assembled, HarnessError> {
+    let (first, _) = archives(plan, image)?;
+    let initramfs = write(&first).map_err(|error| assemble("the initramfs", error))?;
+    let disks = plan
+        .machine
+        .file_disks()
+        .map(|(_, disk)| format(disk, image))
+        .collect::<Result<_, _>>()?;
+    Ok(Assembled { initramfs, disks })
+}
+
+fn write(archive: &Archive) -> std::io::Result<File> {
+    let mut file = BufWriter::with_capacity(1 << 16, tempfile::tempfile()?);
+    archive.write_to(&mut file)?;
+    file.flush()?;
+    let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn format(disk: &Disk, image: &Image) -> Result<File, HarnessError> {
+    let mke2fs =
+        image.userland.command("mke2fs").map_err(|error| assemble("the disk", error))?;
+    make_disk(disk.size, mke2fs).map_err(|error| assemble("the disk", error))
+}
+
+fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {
+    let wrong = |error| assemble("the initramfs", error);
+    let applet = |program: &&String| APPLETS.contains(&program.as_str());
+    let (applets, programs): (Vec<_>, Vec<_>) = stage.programs.iter().partition(applet);
+    let programs: Vec<&str> = programs.into_iter().map(String::as_str).collect();
+    let mut userland = image.userland.closure(&programs).map_err(wrong)?;
+    let mut busybox = None;
+    if stage.busybox || !applets.is_empty() {
+        let mut files = image.userland.closure(&["busybox"]).map_err(wrong)?;
+        let program = files.iter().position(|(path, _)| path.ends_with("/busybox"));
+        if let Some(program) = program {
+            busybox = Some(files.swap_remove(program).1);
+        }
+        userland.extend(files);
+        if let Some(busybox) = &busybox {
+            let link = |name: &String| (format!("/bin/{name}"), busybox.clone());
+            userland.extend(applets.into_iter().map(link));
+        }
+    }
+    let mut modules = Vec::new();
+    for (path, module) in &stage.modules {
+        let bytes = module.read().map_err(|error| assemble("the initramfs", error))?;
+        modules.push((path.clone(), Arc::from(bytes)));
+    }
+    Ok(Parts { userland, modules, scripts: stage.scripts.clone(), busybox })
+}
+
+fn assemble(what: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> HarnessError {
+    HarnessError::Assemble { what, source: Box::new(error) }
+}

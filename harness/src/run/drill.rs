@@ -1,0 +1,307 @@
+//! One drill, from files to outcome.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crashdrill_guest::report::{self, Report, Role};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
+
+use super::assemble::{self, Assembled};
+use super::{DrillResult, Event, HarnessError, Job};
+use crate::console::Terminal;
+use crate::image::BootKernel;
+use crate::machine::{Input, Inputs, Machine, MachineError, Shutdown};
+use crate::scenario::model::Limits;
+use crate::target::Target;
+use crate::units::Bytes;
+use crate::verdict::outcome::Phase;
+use crate::verdict::{Dump, End, Recorder, judge};
+use crate::vmcore;
+
+/// QEMU writes what the guest prints byte by byte. Reading no more often than this lets the bytes
+/// gather in the pipe, which saves nearly all wake-ups. Nothing waits for it: the end of a machine
+/// is told by QMP and by the end of the pipes.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the limits are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// ttyS0 kept byte for byte, at most; a guest that prints more is noisy, not interesting.
+const MAX_CONSOLE: usize = 16 << 20;
+/// Reports kept byte for byte, at most.
+const MAX_REPORTS: usize = 4 << 20;
+
+/// Runs one drill. Dropping the future kills its machine.
+///
+/// # Errors
+/// The harness failed; the guest's misfortunes are outcomes.
+pub(super) async fn run(
+    job: &Job,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Result<DrillResult, HarnessError> {
+    // The receiver is gone only when the whole run is being dropped.
+    let tell = |event| drop(events.send(event));
+    let id = &job.drill.id;
+    tell(Event::Started { id: id.clone() });
+    let files = assemble::files(&job.plan, &job.image)?;
+
+    let begin = Instant::now();
+    let mut machine = start(job, &files).await?;
+    let mut watch = Watch::new(begin, job.drill.scenario.limits);
+    let stop = watch
+        .until_over(&mut machine, |phase, at| tell(Event::Phase { id: id.clone(), phase, at }))
+        .await?;
+    let end = match stop {
+        Stop::Ended => end_of(machine.ended().await.map_err(|error| watch.died(error))?)?,
+        Stop::Enough(end) => {
+            machine.kill().await?;
+            end
+        }
+    };
+    watch.drain(&mut machine).await?;
+    let elapsed = begin.elapsed();
+
+    let Watch { recorder, console, reports, timeline, capture_memory, .. } = watch;
+    let dump = read_back(job, &files);
+    let evidence = recorder.finish(end, dump, job.plan.expectations.clone());
+    Ok(DrillResult {
+        outcome: judge(&evidence),
+        console,
+        reports,
+        timeline,
+        elapsed,
+        capture_memory,
+        files,
+    })
+}
+
+async fn start(job: &Job, files: &Assembled) -> Result<Machine, MachineError> {
+    let kernel = match &job.image.kernel.boot {
+        BootKernel::Pvh(path) | BootKernel::BzImage(path) => Input::Path(path),
+    };
+    let inputs = Inputs {
+        kernel,
+        initrd: Input::Open(files.initramfs.as_fd()),
+        disks: files.disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
+    };
+    Machine::start(job.qemu.command(), &job.plan.machine, &inputs).await
+}
+
+/// Why the watch is over.
+enum Stop {
+    /// The machine has ended, or is about to: QMP said so, or its channels are closed.
+    Ended,
+    /// The guest will do nothing any more, so the harness ends the machine.
+    Enough(End),
+}
+
+fn end_of(shutdown: Shutdown) -> Result<End, HarnessError> {
+    match (shutdown.guest, shutdown.reason.as_str()) {
+        (true, "guest-reset" | "guest-panic") => Ok(End::Reset),
+        (true, _) => Ok(End::PoweredOff),
+        (false, reason) => Err(HarnessError::Stopped(reason.to_owned())),
+    }
+}
+
+/// Everything that is collected while a machine runs.
+struct Watch {
+    begin: Instant,
+    limits: Limits,
+    recorder: Recorder,
+    lines: report::Lines,
+    console: Vec<u8>,
+    reports: Vec<u8>,
+    timeline: Vec<(Phase, Duration)>,
+    /// What the capture kernel had, in bytes.
+    capture_total: Option<u64>,
+    /// The most of it that was in use.
+    capture_memory: Option<Bytes>,
+    last_byte: Instant,
+    /// How long the guest had waited for a CPU of the host, when last asked, and then.
+    starved: Duration,
+    starved_at_last_byte: Duration,
+}
+
+impl Watch {
+    fn new(begin: Instant, limits: Limits) -> Self {
+        Self {
+            begin,
+            limits,
+            recorder: Recorder::new(),
+            lines: report::Lines::new(),
+            console: Vec::new(),
+            reports: Vec::new(),
+            timeline: vec![(Phase::Firmware, Duration::ZERO)],
+            capture_total: None,
+            capture_memory: None,
+            last_byte: begin,
+            starved: Duration::ZERO,
+            starved_at_last_byte: Duration::ZERO,
+        }
+    }
+
+    async fn until_over(
+        &mut self,
+        machine: &mut Machine,
+        tell: impl Fn(Phase, Duration),
+    ) -> Result<Stop, HarnessError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_read = self.begin;
+        let mut serial = Vec::new();
+        let mut reports = Vec::new();
+        loop {
+            tokio::select! {
+                read = gathered(next_read, &mut machine.serial, &mut serial) => {
+                    if read.map_err(channel("reading the console"))? == 0 {
+                        return Ok(Stop::Ended);
+                    }
+                    next_read = Instant::now() + GATHER;
+                    self.console(&mut serial, &tell);
+                    if let Some(end) = self.terminal() {
+                        return Ok(Stop::Enough(end));
+                    }
+                }
+                read = gathered(next_read, &mut machine.reports, &mut reports) => {
+                    if read.map_err(channel("reading the reports"))? == 0 {
+                        return Ok(Stop::Ended);
+                    }
+                    next_read = Instant::now() + GATHER;
+                    self.report(&mut reports)?;
+                }
+                event = machine.qmp.next_event() => {
+                    if event.is_err() || machine.qmp.shutdown().is_some() {
+                        return Ok(Stop::Ended);
+                    }
+                }
+                _ = tick.tick() => {
+                    self.starved = machine.starved();
+                    if let Some(end) = self.over_limit() {
+                        return Ok(Stop::Enough(end));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what is left in the channels of a machine that has ended.
+    async fn drain(&mut self, machine: &mut Machine) -> Result<(), HarnessError> {
+        let mut rest = Vec::new();
+        machine
+            .reports
+            .read_to_end(&mut rest)
+            .await
+            .map_err(channel("reading the reports"))?;
+        self.report(&mut rest)?;
+        rest.clear();
+        machine.serial.read_to_end(&mut rest).await.map_err(channel("reading the console"))?;
+        self.console(&mut rest, &|_, _| {});
+        Ok(())
+    }
+
+    fn console(&mut self, bytes: &mut Vec<u8>, tell: &impl Fn(Phase, Duration)) {
+        self.last_byte = Instant::now();
+        self.starved_at_last_byte = self.starved;
+        keep(&mut self.console, bytes, MAX_CONSOLE);
+        for mark in self.recorder.console(bytes) {
+            let at = self.begin.elapsed();
+            self.timeline.push((mark.phase, at));
+            tell(mark.phase, at);
+        }
+        bytes.clear();
+    }
+
+    fn report(&mut self, bytes: &mut Vec<u8>) -> Result<(), HarnessError> {
+        keep(&mut self.reports, bytes, MAX_REPORTS);
+        for report in self.lines.push(bytes) {
+            let report = report.map_err(HarnessError::Report)?;
+            match report {
+                Report::Started { role: Role::Capture, memory, .. } => {
+                    self.capture_total = Some(memory);
+                }
+                Report::Saved { memory_low, .. } => {
+                    self.capture_memory =
+                        self.capture_total.map(|total| Bytes(total.saturating_sub(memory_low)));
+                }
+                _ => {}
+            }
+            self.recorder.report(report);
+        }
+        bytes.clear();
+        Ok(())
+    }
+
+    /// The console says that nothing more will come, and the machine would not end by itself.
+    fn terminal(&self) -> Option<End> {
+        match self.recorder.terminal()? {
+            Terminal::Panicked => Some(End::Panicked),
+            Terminal::Halted => Some(End::Halted),
+            Terminal::PoweringOff | Terminal::Restarting | Terminal::Reset => None,
+        }
+    }
+
+    fn over_limit(&self) -> Option<End> {
+        if self.begin.elapsed() >= self.limits.total.duration() {
+            return Some(End::TotalLimit(self.limits.total));
+        }
+        // Silence while the guest had no CPU of the host to run on is not the guest's.
+        let starved = self.starved.saturating_sub(self.starved_at_last_byte);
+        let silent = self.last_byte.elapsed().saturating_sub(starved);
+        (silent >= self.limits.silence.duration()).then_some(End::Silent(self.limits.silence))
+    }
+
+    /// Says how far the guest had come when QEMU died.
+    fn died(&self, error: MachineError) -> HarnessError {
+        let last = self.recorder.last_lines(1);
+        HarnessError::Died {
+            phase: self.recorder.phase(),
+            line: last.first().map(|line| line.text.clone()).unwrap_or_default(),
+            source: error,
+        }
+    }
+}
+
+/// Reads, but not before `not_before`. Cancel safe: what was read is in `into`.
+async fn gathered(
+    not_before: Instant,
+    from: &mut pipe::Receiver,
+    into: &mut Vec<u8>,
+) -> io::Result<usize> {
+    sleep_until(not_before).await;
+    from.read_buf(into).await
+}
+
+fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    let room = most.saturating_sub(kept.len());
+    kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+fn channel(what: &'static str) -> impl Fn(io::Error) -> HarnessError {
+    move |source| HarnessError::Io { what, source }
+}
+
+/// What the host finds on the dump target.
+fn read_back(job: &Job, files: &Assembled) -> Dump {
+    let plan = &job.plan;
+    let target = plan.machine.file_disks().position(|(function, _)| function.target);
+    let Some(disk) = target.and_then(|index| files.disks.get(index)) else {
+        return Dump::NotLookedFor;
+    };
+    let found = Target::open(disk).and_then(|target| {
+        let dumps = target.find_dumps(&plan.dump_directory)?;
+        match dumps.into_iter().next() {
+            Some(dump) => target.open_dump(&dump.path).map(|reader| Some((dump, reader))),
+            None => Ok(None),
+        }
+    });
+    match found {
+        Err(error) => Dump::Unreadable(error.to_string()),
+        Ok(None) => Dump::None,
+        Ok(Some((dump, reader))) => match vmcore::inspect(&reader, reader.len()) {
+            Ok(inspection) => Dump::Found(inspection.outcome(&plan.token)),
+            Err(error) => Dump::Unreadable(format!("{}: {error}", dump.name)),
+        },
+    }
+}

@@ -1,0 +1,105 @@
+//! Copies of what a drill leaves, for people: made only when asked for, or when it did not end as
+//! expected.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+
+use super::{DrillResult, Job};
+use crate::machine::{Chardev, Files, arguments, pretty};
+use crate::image::BootKernel;
+
+/// Writes the console log, the reports, QEMU's command line and, with `everything`, initramfs and
+/// disks to a directory of mode 0700 below `parent`, named after the drill; an older one of the
+/// same drill is replaced.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn keep(
+    parent: &Path,
+    job: &Job,
+    result: &DrillResult,
+    everything: bool,
+) -> io::Result<PathBuf> {
+    let directory = parent.join(job.drill.id.to_string());
+    match std::fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    std::fs::write(directory.join("console.log"), &result.console)?;
+    std::fs::write(directory.join("reports.log"), &result.reports)?;
+    let names = names(job);
+    std::fs::write(directory.join("qemu.sh"), command(job, &names))?;
+    if everything {
+        copy(&result.files.initramfs, &directory.join(&names.initrd))?;
+        for (disk, name) in result.files.disks.iter().zip(&names.disks) {
+            copy(disk, &directory.join(name))?;
+        }
+    }
+    Ok(directory)
+}
+
+/// The names under which a drill's files are kept and shown.
+pub fn names(job: &Job) -> Files {
+    let kernel = match &job.image.kernel.boot {
+        BootKernel::Pvh(path) | BootKernel::BzImage(path) => path.clone(),
+    };
+    Files {
+        kernel,
+        initrd: "initramfs.cpio".into(),
+        disks: job
+            .plan
+            .machine
+            .file_disks()
+            .map(|(function, _)| format!("{}.img", function.id()).into())
+            .collect(),
+        serial: Chardev::File("console.log".into()),
+        reports: Chardev::File("reports.log".into()),
+        qmp: None,
+    }
+}
+
+/// The command line, as a script that one can run by hand.
+pub fn command(job: &Job, files: &Files) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt;
+    let command = job.qemu.command();
+    let mut all: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    all.extend(arguments(&job.plan.machine, files));
+    let mut script = b"#!/bin/sh\n".to_vec();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            script.extend_from_slice(b"export ");
+            script.extend_from_slice(name.as_bytes());
+            script.extend_from_slice(b"='");
+            script.extend_from_slice(value.as_bytes());
+            script.extend_from_slice(b"'\n");
+        }
+    }
+    script.extend_from_slice(pretty(command.get_program(), &all).as_bytes());
+    script.push(b'\n');
+    script
+}
+
+/// Copies a sparse file, leaving out what is zero.
+fn copy(from: &File, to: &Path) -> io::Result<()> {
+    const BLOCK: usize = 1 << 16;
+    let to = File::create(to)?;
+    let mut from = from;
+    from.seek(SeekFrom::Start(0))?;
+    let mut block = vec![0; BLOCK];
+    let mut offset = 0;
+    loop {
+        let read = from.read(&mut block)?;
+        if read == 0 {
+            break;
+        }
+        if block[..read].iter().any(|&byte| byte != 0) {
+            to.write_all_at(&block[..read], offset)?;
+        }
+        offset += read as u64;
+    }
+    to.set_len(offset)?;
+    (&to).flush()
+}

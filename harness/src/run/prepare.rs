@@ -1,0 +1,156 @@
+//! From scenario files to jobs: QEMU, accelerator, images and plans.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use miette::Diagnostic;
+
+use super::plan::{Plan, PlanError, Shell};
+use super::Job;
+use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
+use crate::machine::probe::{self, Capabilities};
+use crate::machine::{Accel, MachineError};
+use crate::project::Project;
+use crate::scenario::{BadScenario, Drill, Path, Problem};
+use crate::suggest;
+
+pub use crate::machine::AccelChoice;
+
+/// Everything that a run needs.
+#[derive(Debug)]
+pub struct Prepared {
+    /// One for each drill, in the order of the drills.
+    pub jobs: Vec<Job>,
+    /// Which accelerator, and why.
+    pub accel: AccelChoice,
+    /// The QEMU.
+    pub qemu: Arc<Qemu>,
+}
+
+/// Why a run cannot begin.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum PrepareError {
+    /// Scenarios that are wrong, or that ask for what is not there.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Scenario(#[from] Box<BadScenario>),
+    /// An image or QEMU cannot be had.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// QEMU cannot be asked.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// No randomness for the drill's token.
+    #[error("cannot read /dev/urandom: {0}")]
+    Random(io::Error),
+}
+
+/// Turns drills into jobs. What is missing is fetched; what cannot be done is said before
+/// anything starts.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub fn prepare(
+    project: &Project,
+    cache: &Cache,
+    drills: Vec<Drill>,
+    accel: Option<Accel>,
+    shell: Shell,
+    progress: &dyn Progress,
+) -> Result<Prepared, PrepareError> {
+    let qemu = Arc::new(qemu::find(cache, progress)?);
+    let (capabilities, accel) = ask(&qemu, accel)?;
+    let images = images(project, cache, &drills, progress)?;
+    let mut jobs = Vec::new();
+    for drill in drills {
+        let Some(image) = images.get(&drill.scenario.image).cloned() else { continue };
+        let token = token().map_err(PrepareError::Random)?;
+        let mut plan = Plan::new(&drill, &image, &token, shell)
+            .map_err(|error| Box::new(drill.refuse(&[problem(&error)])))?;
+        plan.machine.accel = accel.accel;
+        let lacking = capabilities.lacking(&plan.machine);
+        if !lacking.is_empty() {
+            let problems: Vec<Problem> = lacking.iter().map(|lacking| {
+                Problem::new(Path::default().key("machine"), lacking.to_string())
+            }).collect();
+            return Err(Box::new(drill.refuse(&problems)).into());
+        }
+        jobs.push(Job { drill, plan, image, qemu: qemu.clone() });
+    }
+    Ok(Prepared { jobs, accel, qemu })
+}
+
+fn ask(qemu: &Qemu, accel: Option<Accel>) -> Result<(Capabilities, AccelChoice), PrepareError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| MachineError::Host { step: "starting the runtime", source })?;
+    runtime.block_on(async {
+        let capabilities = Capabilities::ask(qemu.command()).await?;
+        let accel = match accel {
+            Some(accel) => AccelChoice { accel, reason: None },
+            None => probe::accel(qemu.command(), "qemu64").await,
+        };
+        Ok((capabilities, accel))
+    })
+}
+
+fn images(
+    project: &Project,
+    cache: &Cache,
+    drills: &[Drill],
+    progress: &dyn Progress,
+) -> Result<BTreeMap<String, Arc<Image>>, PrepareError> {
+    let load = |name: &str| Manifest::load(&project.image(name));
+    let mut images = BTreeMap::new();
+    for drill in drills {
+        let name = &drill.scenario.image;
+        if images.contains_key(name) {
+            continue;
+        }
+        if !project.image(name).is_file() {
+            let problem = Problem::new(
+                Path::default().key("image"),
+                format!("there is no image `{name}`"),
+            );
+            let known = known_images(project);
+            let help = match suggest::closest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("images/ holds {}", known.join(", ")),
+            };
+            return Err(Box::new(drill.refuse(&[problem.help(help)])).into());
+        }
+        let manifest = load(name)?;
+        let image = Image::open(&manifest, &load, cache, progress)?;
+        images.insert(name.clone(), Arc::new(image));
+    }
+    Ok(images)
+}
+
+fn known_images(project: &Project) -> Vec<String> {
+    let files: Vec<PathBuf> = project.images().unwrap_or_default();
+    files
+        .iter()
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect()
+}
+
+/// The key that an error of planning is about.
+fn problem(error: &PlanError) -> Problem {
+    let path = match error {
+        PlanError::Conf(_) | PlanError::NotEmulated(_) => Path::default().key("kdump").key("conf"),
+        PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
+        PlanError::Machine(_) | PlanError::NoTarget => Path::default().key("machine").key("devices"),
+    };
+    Problem::new(path, error.to_string())
+}
+
+/// 64 random bits, new for every run of every drill.
+fn token() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
