@@ -25,6 +25,8 @@ pub struct Entry {
     pub disk: Option<Node>,
     /// Needs a PCI Express bus, which `pc` does not have.
     pub express: bool,
+    /// Its SR-IOV functions lie ready on the bus, see [`super::slots`].
+    pub virtual_functions: bool,
 }
 
 /// The rule for a device's MSI-X table.
@@ -203,6 +205,7 @@ static VIRTIO_SERIAL: Entry = Entry {
     drivers: &["virtio_pci", "virtio_console"],
     disk: None,
     express: false,
+    virtual_functions: false,
 };
 
 static NVME: Entry = Entry {
@@ -218,6 +221,7 @@ static NVME: Entry = Entry {
     drivers: &["nvme"],
     disk: Some(Node::Nvme),
     express: false,
+    virtual_functions: false,
 };
 
 static VIRTIO_BLK: Entry = Entry {
@@ -233,6 +237,7 @@ static VIRTIO_BLK: Entry = Entry {
     drivers: &["virtio_pci", "virtio_blk"],
     disk: Some(Node::Vd),
     express: false,
+    virtual_functions: false,
 };
 
 static VIRTIO_SCSI: Entry = Entry {
@@ -248,6 +253,7 @@ static VIRTIO_SCSI: Entry = Entry {
     drivers: &["virtio_pci", "virtio_scsi", "sd_mod"],
     disk: Some(Node::Sd),
     express: false,
+    virtual_functions: false,
 };
 
 static AHCI: Entry = Entry {
@@ -259,6 +265,7 @@ static AHCI: Entry = Entry {
     drivers: &["ahci", "sd_mod"],
     disk: Some(Node::Sd),
     express: false,
+    virtual_functions: false,
 };
 
 static MEGASAS_GEN2: Entry = Entry {
@@ -270,6 +277,7 @@ static MEGASAS_GEN2: Entry = Entry {
     drivers: &["megaraid_sas", "sd_mod"],
     disk: Some(Node::Sd),
     express: false,
+    virtual_functions: false,
 };
 
 static MPTSAS1068: Entry = Entry {
@@ -281,6 +289,7 @@ static MPTSAS1068: Entry = Entry {
     drivers: &["mptsas", "sd_mod"],
     disk: Some(Node::Sd),
     express: false,
+    virtual_functions: false,
 };
 
 static E1000E: Entry = Entry {
@@ -292,6 +301,7 @@ static E1000E: Entry = Entry {
     drivers: &["e1000e"],
     disk: None,
     express: false,
+    virtual_functions: false,
 };
 
 static IGB: Entry = Entry {
@@ -303,6 +313,7 @@ static IGB: Entry = Entry {
     drivers: &["igb"],
     disk: None,
     express: false,
+    virtual_functions: true,
 };
 
 static VMXNET3: Entry = Entry {
@@ -314,6 +325,7 @@ static VMXNET3: Entry = Entry {
     drivers: &["vmxnet3"],
     disk: None,
     express: false,
+    virtual_functions: false,
 };
 
 static XHCI: Entry = Entry {
@@ -325,6 +337,7 @@ static XHCI: Entry = Entry {
     drivers: &["xhci_pci"],
     disk: None,
     express: false,
+    virtual_functions: false,
 };
 
 static PCIE_ROOT_PORT: Entry = Entry {
@@ -336,6 +349,7 @@ static PCIE_ROOT_PORT: Entry = Entry {
     drivers: &[],
     disk: None,
     express: true,
+    virtual_functions: false,
 };
 
 /// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of

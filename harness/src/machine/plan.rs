@@ -192,6 +192,7 @@ impl MachinePlan {
                     slot: stated.and_then(|slots| slots.get(usize::from(nth)).copied()),
                     line: device.line,
                     target,
+                    virtual_functions: entry.virtual_functions,
                 });
                 let index = counts.entry(device.device).or_default();
                 functions.push(PlacedFunction {

@@ -33,7 +33,8 @@ use super::plan::MachinePlan;
 use super::qmp::{Qmp, QmpError, Shutdown};
 
 /// How long QEMU may take to greet: it answers in 0.1 s on an idle host.
-const GREETING: Duration = Duration::from_secs(30);
+/// But QEMU 11 takes 24 s to build 240 virtio devices, where 7.2 takes 0.3 s.
+const GREETING: Duration = Duration::from_secs(90);
 /// How long a QEMU whose channel is closed may take to end.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 /// How long standard error may stay open after QEMU's end; only a child of its own could hold it.
@@ -134,6 +135,12 @@ pub enum MachineError {
         error: QmpError,
         /// The end of its standard error.
         stderr: String,
+    },
+    /// Neither the guest nor a QMP `quit` ended it.
+    #[error("QEMU was ended from outside ({reason})")]
+    Stopped {
+        /// QEMU's own word for it, such as `host-signal`.
+        reason: String,
     },
     /// Its channels are closed and it stays.
     #[error("QEMU closed its monitor but did not end within {} s; it was killed", LAST_BREATH.as_secs())]
@@ -239,11 +246,13 @@ impl Machine {
         self.process.wait().await
     }
 
-    /// Waits for QEMU's end and tells whether the guest ended the machine: QEMU announced a
-    /// SHUTDOWN and exited with 0. To be called when the channels are closed or a SHUTDOWN came.
+    /// Waits for the end of a machine that the guest ended, or that was told to `quit`: QEMU
+    /// announced a SHUTDOWN and exited with 0. To be called when the channels are closed or a
+    /// SHUTDOWN came.
     ///
     /// # Errors
-    /// QEMU died, was killed, exited without the announcement, or does not end; then it is killed.
+    /// QEMU died, was killed by whatever signal, exited without the announcement, or does not end;
+    /// then it is killed.
     pub async fn ended(&mut self) -> Result<Shutdown, MachineError> {
         let status = match timeout(LAST_BREATH, self.last_events()).await {
             Ok(status) => status?,
@@ -253,7 +262,14 @@ impl Machine {
             }
         };
         match self.qmp.shutdown() {
-            Some(shutdown) if status.success() => Ok(shutdown.clone()),
+            Some(shutdown) if status.success() => {
+                match shutdown.guest || shutdown.reason == "host-qmp-quit" {
+                    true => Ok(shutdown.clone()),
+                    false => Err(MachineError::Stopped {
+                        reason: shutdown.reason.clone(),
+                    }),
+                }
+            }
             _ => Err(MachineError::Died {
                 status,
                 stderr: self.stderr_tail(),

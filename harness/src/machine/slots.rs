@@ -4,8 +4,11 @@
 //! On q35, INTA of slots 0x1 to 0x18 goes to GSI 20 + slot modulo 4; 0x19 to 0x1d and the chipset's
 //! own 0x1f share GSI 16; 0x1e is on the line of 0x14. Every device of the catalogue uses INTA,
 //! whatever its function number. Source: QEMU's `hw/isa/lpc_ich9.c` and its ACPI tables.
+//!
+//! An igb brings eight SR-IOV functions, 0x80 and then every second place after its own. Newer
+//! QEMUs put them there before anybody enables them, and refuse to start where they overlap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::scenario::model::{Chipset, Line};
 use crate::units::Slot;
@@ -19,6 +22,8 @@ pub struct Request {
     pub line: Option<Line>,
     /// The dump goes here: it gets a line of its own unless the scenario says otherwise.
     pub target: bool,
+    /// Eight places more are kept for its SR-IOV functions.
+    pub virtual_functions: bool,
 }
 
 /// Functions that cannot all be placed.
@@ -33,6 +38,12 @@ pub enum SlotError {
     /// The kernel does not look at other functions of a slot without function 0.
     #[error("slot {0} needs a device at function 0, {zero:#x}", zero = .0.device)]
     NoFunctionZero(Slot),
+    /// SR-IOV functions that overlap with something.
+    #[error(
+        "slot {0} leaves no room for the device's virtual functions, which need the slots 0x10 and \
+         0x11 above it (up to 0x1e) for themselves"
+    )]
+    VirtualFunctions(Slot),
     /// Bus 0 is full.
     #[error("no room on PCI bus 0 for more than {0} functions of this machine")]
     Full(usize),
@@ -110,9 +121,20 @@ pub fn place(chipset: Chipset, requests: &[Request]) -> Result<Vec<Slot>, SlotEr
             if taken.contains(&slot.device) {
                 return Err(SlotError::Reserved(slot, free));
             }
-            if bus.0.insert((slot.device, slot.function), index).is_some() {
+            if bus
+                .functions
+                .insert((slot.device, slot.function), index)
+                .is_some()
+            {
                 return Err(SlotError::Twice(slot));
             }
+        }
+    }
+    for request in requests.iter().filter(|request| request.virtual_functions) {
+        if let Some(slot) = request.slot {
+            let places = bus.room(chipset, (slot.device, slot.function));
+            bus.kept
+                .extend(places.ok_or(SlotError::VirtualFunctions(slot))?);
         }
     }
 
@@ -120,14 +142,14 @@ pub fn place(chipset: Chipset, requests: &[Request]) -> Result<Vec<Slot>, SlotEr
         Chipset::Q35 => bus.place_q35(requests)?,
         Chipset::Pc => {
             let open: Vec<u8> = (0x4..=0x1f).chain([0x3, 0x2]).collect();
-            bus.fill(&open, unplaced(requests, |_| true))?;
+            bus.fill(chipset, &open, requests, unplaced(requests, |_| true))?;
         }
     }
 
     let mut slots = vec![None; requests.len()];
-    for (&(device, function), &index) in &bus.0 {
+    for (&(device, function), &index) in &bus.functions {
         let slot = Slot { device, function };
-        if function > 0 && !bus.0.contains_key(&(device, 0)) {
+        if function > 0 && !bus.functions.contains_key(&(device, 0)) {
             return Err(SlotError::NoFunctionZero(slot));
         }
         slots[index] = Some(slot);
@@ -154,9 +176,17 @@ fn wants_own(request: &Request) -> bool {
     }
 }
 
-/// Device and function number to the request that lies there.
+/// Device and function number.
+type Place = (u8, u8);
+
+/// What lies where.
 #[derive(Default)]
-struct Bus(BTreeMap<(u8, u8), usize>);
+struct Bus {
+    /// The request that lies at a place, by index.
+    functions: BTreeMap<Place, usize>,
+    /// Places of SR-IOV functions. No other device goes into their slots.
+    kept: BTreeSet<Place>,
+}
 
 impl Bus {
     fn place_q35(&mut self, requests: &[Request]) -> Result<(), SlotError> {
@@ -173,7 +203,7 @@ impl Bus {
                 .into_iter()
                 .find(|&line| !self.is_used(line))
                 .ok_or(SlotError::NoOwnLine)?;
-            self.fill(slots_of(line), vec![owner])?;
+            self.fill(Chipset::Q35, slots_of(line), requests, vec![owner])?;
             kept.push(line);
         }
         let open: Vec<u8> = SHARED_LINES
@@ -184,37 +214,67 @@ impl Bus {
         if open.is_empty() && !others.is_empty() {
             return Err(SlotError::NoOwnLine);
         }
-        self.fill(&open, others)?;
+        self.fill(Chipset::Q35, &open, requests, others)?;
         self.check_lines(requests)
     }
 
     fn is_used(&self, line: LineId) -> bool {
-        let mut places = self.0.keys();
+        let mut places = self.functions.keys();
         places.any(|&(device, function)| line_of(Slot { device, function }) == line)
     }
 
     /// Function 0 of every slot first, then function 1 of each slot that has a function 0, and so
     /// on: as few multifunction devices as will do.
-    fn fill(&mut self, open: &[u8], requests: Vec<usize>) -> Result<(), SlotError> {
-        let mut places = (0..8).flat_map(|function| open.iter().map(move |&slot| (slot, function)));
-        for request in requests {
-            let place = places
-                .find(|&(device, function)| {
-                    !self.0.contains_key(&(device, function))
-                        && (function == 0 || self.0.contains_key(&(device, 0)))
-                })
-                .ok_or(SlotError::Full(self.0.len()))?;
-            self.0.insert(place, request);
+    fn fill(
+        &mut self,
+        chipset: Chipset,
+        open: &[u8],
+        requests: &[Request],
+        indices: Vec<usize>,
+    ) -> Result<(), SlotError> {
+        for index in indices {
+            let places = (0..8).flat_map(|function| open.iter().map(move |&slot| (slot, function)));
+            let mut free = places.filter(|place| self.is_free(*place));
+            let (place, kept) = match requests[index].virtual_functions {
+                true => free.find_map(|place| Some((place, self.room(chipset, place)?))),
+                false => free.next().map(|place| (place, Vec::new())),
+            }
+            .ok_or(SlotError::Full(self.functions.len()))?;
+            self.functions.insert(place, index);
+            self.kept.extend(kept);
         }
         Ok(())
+    }
+
+    fn is_free(&self, (device, function): Place) -> bool {
+        !self.functions.contains_key(&(device, function))
+            && (function == 0 || self.functions.contains_key(&(device, 0)))
+            && !self.kept.iter().any(|&(kept, _)| kept == device)
+    }
+
+    /// Places of the SR-IOV functions of a device here, if nobody is in their slots.
+    fn room(&self, chipset: Chipset, (device, function): Place) -> Option<Vec<Place>> {
+        let (reserved, _) = reserved(chipset);
+        let own = device * 8 + function;
+        (0..8)
+            .map(|nth| {
+                let number = own.checked_add(0x80)?.checked_add(2 * nth)?;
+                let place = (number / 8, number % 8);
+                let mut taken = self.functions.keys().map(|&(device, _)| device);
+                let free = !reserved.contains(&place.0)
+                    && !self.kept.contains(&place)
+                    && !taken.any(|taken| taken == place.0);
+                free.then_some(place)
+            })
+            .collect()
     }
 
     /// Holds what was stated about lines against where everything lies now.
     fn check_lines(&self, requests: &[Request]) -> Result<(), SlotError> {
         let slot = |(device, function)| Slot { device, function };
-        for (&place, &index) in &self.0 {
+        for (&place, &index) in &self.functions {
             let here = slot(place);
-            let mut others = self.0.keys().copied().map(slot);
+            let mut others = self.functions.keys().copied().map(slot);
             let neighbour = others.find(|&other| other != here && line_of(other) == line_of(here));
             match (requests[index].line, neighbour) {
                 (Some(Line::Own), Some(neighbour)) => {

@@ -136,6 +136,7 @@ fn ends_otherwise() {
             "say nonsense; exit 0",
             "QEMU ended by itself (exit status 0)",
         ),
+        (announced, "QEMU was ended from outside (host-signal)"),
         (
             &format!("{announced}; exit 1"),
             "QEMU ended by itself (exit status 1)",
@@ -362,5 +363,72 @@ fn a_real_qemu_builds_everything() {
                 running.stderr_tail().trim()
             );
         }
+    });
+}
+
+/// A kernel without a root file system panics; with panic=-1 that is a reset, which ends QEMU.
+#[test]
+#[ignore = "needs a QEMU, and a kernel in CRASHDRILL_TEST_KERNEL"]
+fn a_real_kernel_speaks_and_ends() {
+    let kernel = PathBuf::from(std::env::var_os("CRASHDRILL_TEST_KERNEL").unwrap());
+    block_on(async {
+        let everything = model::Machine {
+            cpus: crate::units::Cpus(2.try_into().unwrap()),
+            devices: vec![device(model::DeviceKind::Nvme, None)],
+            ..model::Machine::default()
+        };
+        let mut plan = MachinePlan::new(&everything).unwrap();
+        plan.append = "console=ttyS0 panic=-1".to_owned();
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(Bytes::GIB).unwrap();
+        let kernel = File::open(kernel).unwrap();
+        let inputs = Inputs {
+            kernel: Input::Open(kernel.as_fd()),
+            initrd: Input::Open(file.as_fd()),
+            disks: vec![Input::Open(file.as_fd()); 2],
+        };
+        file.set_len(512).unwrap();
+        let begin = std::time::Instant::now();
+        let mut machine = Machine::start(qemu(), &plan, &inputs).await.unwrap();
+        println!("greeted after {:?}", begin.elapsed());
+        let mut text = Vec::new();
+        machine.serial.read_to_end(&mut text).await.unwrap();
+        let starved = machine.starved();
+        let shutdown = machine.ended().await.unwrap();
+        println!("{:?}, starved {starved:?}, {shutdown:?}", begin.elapsed());
+        let text = String::from_utf8_lossy(&text);
+        for line in text
+            .lines()
+            .filter(|line| line.contains("GSI") || line.contains("routing"))
+        {
+            println!("{line}");
+        }
+        assert!(text.contains("Linux version"), "{text}");
+        assert!(text.contains("Kernel panic"), "{text}");
+        assert_eq!(shutdown.reason, "guest-reset");
+    });
+}
+
+#[test]
+#[ignore = "needs a QEMU"]
+fn a_killed_real_qemu_is_an_error() {
+    block_on(async {
+        let mut machine = paused(&model::Machine::default(), Accel::Tcg)
+            .await
+            .unwrap();
+        let pid = nix::unistd::Pid::from_raw(machine.pid() as i32);
+        nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+        let error = machine.ended().await.unwrap_err();
+        assert!(matches!(error, MachineError::Died { status, .. } if status.signal() == Some(9)));
+        let mut machine = paused(&model::Machine::default(), Accel::Tcg)
+            .await
+            .unwrap();
+        let pid = nix::unistd::Pid::from_raw(machine.pid() as i32);
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        let error = machine.ended().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "QEMU was ended from outside (host-signal)"
+        );
     });
 }

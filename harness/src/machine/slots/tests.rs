@@ -6,6 +6,7 @@ const FILLER: Request = Request {
     slot: None,
     line: None,
     target: false,
+    virtual_functions: false,
 };
 const TARGET: Request = Request {
     target: true,
@@ -88,6 +89,39 @@ fn impossible_requests() {
 }
 
 #[test]
+fn virtual_functions_need_room_of_their_own() {
+    let igb = Request {
+        virtual_functions: true,
+        ..FILLER
+    };
+    // 0x4 keeps 0x14 and 0x15, 0x8 keeps 0x18 and 0x19.
+    assert_eq!(
+        placed(&[igb, igb, FILLER, FILLER, FILLER, FILLER, TARGET]),
+        ["0x4", "0x8", "0xc", "0x10", "0x1e", "0x6", "0x5"]
+    );
+    let stated = |text| Request {
+        virtual_functions: true,
+        ..at(text)
+    };
+    let q35 = |requests: &[Request]| place(Chipset::Q35, requests).unwrap_err();
+    let slot = |text: &str| text.parse::<Slot>().unwrap();
+    assert_eq!(
+        q35(&[stated("0x4"), stated("0x5")]),
+        SlotError::VirtualFunctions(slot("0x5"))
+    );
+    assert_eq!(
+        q35(&[at("0x15"), stated("0x4")]),
+        SlotError::VirtualFunctions(slot("0x4"))
+    );
+    assert_eq!(
+        q35(&[stated("0x10")]),
+        SlotError::VirtualFunctions(slot("0x10"))
+    );
+    // Even functions of 0x14 and 0x15 are those of 0x4.0, odd ones those of 0x4.1.
+    assert_eq!(placed(&[stated("0x4"), stated("0x4.1")]), ["0x4", "0x4.1"]);
+}
+
+#[test]
 fn the_bus_holds_240_functions() {
     assert_eq!(placed(&[FILLER; 240]).len(), 240);
     assert_eq!(place(Chipset::Pc, &[FILLER; 240]).unwrap().len(), 240);
@@ -97,11 +131,18 @@ fn request() -> impl Strategy<Value = Request> {
     let slot = proptest::option::weighted(0.2, (0u8..32, 0u8..8));
     let line =
         prop_oneof![5 => Just(None), 1 => Just(Some(Line::Own)), 1 => Just(Some(Line::Shared))];
-    (slot, line, proptest::bool::weighted(0.1)).prop_map(|(slot, line, target)| Request {
-        slot: slot.map(|(device, function)| Slot { device, function }),
+    (
+        slot,
         line,
-        target,
-    })
+        proptest::bool::weighted(0.1),
+        proptest::bool::weighted(0.2),
+    )
+        .prop_map(|(slot, line, target, virtual_functions)| Request {
+            slot: slot.map(|(device, function)| Slot { device, function }),
+            line,
+            target,
+            virtual_functions,
+        })
 }
 
 proptest! {
