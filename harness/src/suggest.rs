@@ -17,7 +17,8 @@ pub fn closest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Op
         })
         // A third of the letters may be wrong; in a name of three letters or less, one.
         .filter(|(distance, candidate)| *distance <= candidate.chars().count().div_ceil(3).min(4))
-        .min_by_key(|(distance, _)| *distance)
+        // Letters change places more often than one is left out.
+        .min_by_key(|(distance, candidate)| (*distance, candidate.len().abs_diff(given.len())))
         .map(|(_, candidate)| candidate)
 }
 
@@ -27,6 +28,7 @@ mod tests {
 
     #[test]
     fn near_and_far() {
+        assert_eq!(closest("cpsu", ["cpu", "cpus"].into_iter()), Some("cpus"));
         let kinds = || ["nvme", "virtio-blk", "virtio-scsi"].into_iter();
         assert_eq!(closest("nvm", kinds()), Some("nvme"));
         assert_eq!(closest("VIRTIO_BLK", kinds()), Some("virtio-blk"));

@@ -253,6 +253,9 @@ impl Cursor<'_> {
         if self.rest().is_empty() {
             return Ok(());
         }
+        if matches!(self.rest().to_ascii_lowercase().as_str(), "b" | "ib") {
+            return Err(self.error("unrecognized char", "a unit is one letter: `256M`, `1G`"));
+        }
         Err(self.error(
             "unrecognized char",
             "the forms are `256M`, `256M@16M`, `1G-4G:160M,4G-:256M`, `512M,high`, \

@@ -237,7 +237,12 @@ fn device_alone(
             )),
             TableRule::Fixed(size) => found.push(about(
                 "msix",
-                format!("the MSI-X table of {kind} cannot be chosen: it has {size} entries"),
+                match size {
+                    1 => format!("the MSI-X table of {kind} cannot be chosen: it has 1 entry"),
+                    _ => {
+                        format!("the MSI-X table of {kind} cannot be chosen: it has {size} entries")
+                    }
+                },
                 "remove `msix`; virtio-serial has as many as one likes".to_owned(),
             )),
             TableRule::Free { min, max, .. } if !(min..=max).contains(&entries) => {
@@ -352,10 +357,13 @@ fn slots(scenario: &Scenario, found: &mut Vec<Problem>) {
             continue;
         };
         if slots.len() != usize::from(device.count) {
-            let message = match slots.len() {
-                1 => format!("1 slot for {} devices", device.count),
-                slots => format!("{slots} slots for {} device(s)", device.count),
-            };
+            let plural = |n: usize| if n == 1 { "" } else { "s" };
+            let (given, count) = (slots.len(), usize::from(device.count));
+            let message = format!(
+                "{given} slot{} for {count} device{}",
+                plural(given),
+                plural(count)
+            );
             found.push(
                 Problem::new(path.clone(), message)
                     .help("one slot for each of `count`, or no `slots` at all")
@@ -518,6 +526,13 @@ fn nr_cpus(path: Path, text: &str, found: &mut Vec<Problem>) {
 fn driver_name(path: Path, driver: &str, found: &mut Vec<Problem>) {
     let plausible = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if driver.is_empty() || !driver.chars().all(plausible) {
+        if driver.trim().contains(char::is_whitespace) {
+            let names: Vec<_> = driver.split_whitespace().collect();
+            let help = format!("one name an item: [{}]", names.join(", "));
+            let message = format!("`{driver}` is no driver's name");
+            found.push(Problem::new(path, message).help(help));
+            return;
+        }
         let stem = driver.rsplit('/').next().unwrap_or(driver);
         let stem = stem.split('.').next().unwrap_or(stem).trim();
         let help = match stem {

@@ -18,6 +18,7 @@ use super::schema;
 use super::tree::{self, Entry, Node, Refusal, Value};
 use crate::kdump::crashkernel::Crashkernel;
 use crate::suggest;
+use crate::units::Bytes;
 
 /// A scenario is a page or two of text.
 const MAX_SIZE: usize = 1 << 20;
@@ -156,7 +157,15 @@ pub fn parse(
         }
         let decoded = decode::decode::<Scenario>(&tree);
         for error in &decoded.errors {
-            all.add(*variant, found_error(&tree, text, error));
+            let found = match removed_by(patches, error) {
+                Some(key_span) => Found {
+                    start: key_span.start,
+                    end: key_span.end,
+                    ..found_error(&tree, text, error)
+                },
+                None => found_error(&tree, text, error),
+            };
+            all.add(*variant, found);
         }
         let Some(scenario) = decoded.value else {
             continue;
@@ -314,10 +323,10 @@ fn found_error(root: &Node, text: &str, error: &DecodeError) -> Found {
             underline(root, text, &place, true),
             Some(help_for_key(&error.path, key, expected)),
         ),
-        Kind::MissingKey(_) => {
-            let wanted = schema::wanted(&place).and_then(|wanted| wanted.description);
-            (underline(root, text, &error.path, true), wanted)
-        }
+        Kind::MissingKey(_) => (
+            underline(root, text, &error.path, true),
+            Some(help_for_missing(&place)),
+        ),
         Kind::UnknownChoice { given, expected } => (
             underline(root, text, &place, false),
             Some(help_for_choice(given, expected)),
@@ -329,7 +338,9 @@ fn found_error(root: &Node, text: &str, error: &DecodeError) -> Found {
             let at = part.unwrap_or_else(|| underline(root, text, &place, false));
             (
                 at,
-                help.or_else(|| node.and_then(|node| help_for_value(&place, node, text))),
+                help.or_else(|| {
+                    node.and_then(|node| help_for_value(&place, node, &error.kind, text))
+                }),
             )
         }
     };
@@ -338,8 +349,38 @@ fn found_error(root: &Node, text: &str, error: &DecodeError) -> Found {
             Kind::UnknownKey { .. } | Kind::MissingKey(_) => error.path.to_string(),
             _ => place.to_string(),
         },
-        ..Found::new(at, error.to_string(), help)
+        ..Found::new(at, error_message(root, text, error, &place), help)
     }
+}
+
+/// In the words of the file: types by what they are for, numbers as they are written.
+fn error_message(root: &Node, text: &str, error: &DecodeError, place: &Path) -> String {
+    let mut message = error.to_string();
+    if let Kind::WrongType { found, wanted } = &error.kind
+        && wanted == "text"
+    {
+        let type_name = schema::wanted(place).map(|wanted| wanted.type_name);
+        let wanted = match type_name.as_deref() {
+            Some("Bytes") => "a size such as 256M",
+            Some("Millis") => "a time such as 90s",
+            Some("Crashkernel") => "a value of crashkernel= such as 256M",
+            _ => wanted,
+        };
+        message = format!("expected {wanted}, found {found}");
+    }
+    if let Some(Node {
+        value: Value::Unsigned(number),
+        span,
+        ..
+    }) = root.get(place)
+        && let Some(written) = text.get(span.clone())
+        && written.starts_with("0x")
+    {
+        message = message
+            .replace(&format!("`{number}`"), &format!("`{written}`"))
+            .replace(&format!("number {number}"), &format!("number {written}"));
+    }
+    message
 }
 
 fn help_for_key(mapping: &Path, key: &str, expected: &'static [&'static str]) -> String {
@@ -365,43 +406,107 @@ fn help_for_key(mapping: &Path, key: &str, expected: &'static [&'static str]) ->
     format!("{place} has {}{variants}", expected.join(", "))
 }
 
+/// The patch that has taken a missing key out.
+fn removed_by(patches: &[Entry], error: &DecodeError) -> Option<Range<usize>> {
+    let Kind::MissingKey(_) = error.kind else {
+        return None;
+    };
+    let place = error.place();
+    patches
+        .iter()
+        .find(|patch| patch.value.value == Value::Null && patch.key.parse() == Ok(place.clone()))
+        .map(|patch| patch.key_span.clone())
+}
+
+fn help_for_missing(place: &Path) -> String {
+    let example = match place.to_string().as_str() {
+        "name" => "name: vector-exhaustion",
+        "image" => "image: debian-12",
+        "crashkernel" => return "write `256M`, or `none` for no such parameter".to_owned(),
+        "about" => "about: What the drill shows, in a sentence.",
+        _ => "device: nvme",
+    };
+    format!("add it: `{example}`")
+}
+
 fn help_for_choice(given: &str, expected: &'static [&'static str]) -> String {
+    if let [only] = expected {
+        return format!("so far there is only `{only}`");
+    }
     match suggest::closest(given, expected.iter().copied()) {
         Some(closest) => format!("did you mean `{closest}`?"),
         None => format!("one of {}", expected.join(", ")),
     }
 }
 
-/// What to write for a value of the wrong type.
-fn help_for_value(place: &Path, node: &Node, text: &str) -> Option<String> {
+/// What to write for a value that was refused.
+fn help_for_value(place: &Path, node: &Node, kind: &Kind, text: &str) -> Option<String> {
     let wanted = schema::wanted(place)?;
     let written = text.get(node.span.clone()).unwrap_or_default();
+    let key = match place.0.last() {
+        Some(Step::Key(key)) => key.as_str(),
+        _ => "",
+    };
+    let expected = match kind {
+        Kind::WrongType { wanted, .. } => wanted.as_str(),
+        _ => "",
+    };
+    if node.value == Value::Null && wanted.type_name != "Crashkernel" {
+        return Some("to have the default, remove the key".to_owned());
+    }
     match (wanted.type_name.as_str(), &node.value) {
-        ("Bytes", Value::Unsigned(_) | Value::Float(_)) => Some(format!(
-            "a size has its unit with it: `{written}M`, `{written}G`"
-        )),
-        ("Crashkernel", Value::Unsigned(_) | Value::Float(_)) => {
-            Some(format!("a size has its unit with it: `{written}M`"))
-        }
+        ("Bytes" | "Crashkernel", Value::Unsigned(number)) => Some(size_help(*number)),
         ("Crashkernel", Value::Null | Value::Bool(_)) => {
             Some("for no such parameter write `none`".to_owned())
         }
-        ("Bytes", Value::Text(size)) => bytes_help(size).or(wanted.description),
-        ("Millis", Value::Unsigned(_) | Value::Float(_)) => {
+        ("Bytes", Value::Text(size)) => bytes_help(size),
+        ("Millis", Value::Unsigned(_)) => {
             Some(format!("a time has its unit with it: `{written}s`"))
         }
-        ("", Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) | Value::Bool(_)) => {
+        ("Cpus" | "", Value::Text(number)) if number.parse::<u64>().is_ok() => {
+            Some(format!("a number stands without quotes: `{key}: {number}`"))
+        }
+        ("Cpus", _) => Some(format!("such as `{key}: 4`")),
+        ("TableSize", _) if !matches!(kind, Kind::Other(_)) => {
+            Some("a whole number, such as `msix: 64`".to_owned())
+        }
+        ("Device", _) => Some("such as `- {device: nvme, target: true}`".to_owned()),
+        (_, Value::List(_) | Value::Mapping(_)) if expected == "a list" => {
+            Some("each item stands behind a `- `".to_owned())
+        }
+        (_, _) if expected == "a list" => {
+            Some(format!("one item is a list, too: `{key}: [{written}]`"))
+        }
+        (_, Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) | Value::Bool(_))
+            if expected == "text" =>
+        {
             Some(format!("if it is text, put it into quotes: \"{written}\""))
         }
-        ("Cpus" | "", Value::Text(number)) if number.parse::<u64>().is_ok() => {
-            Some(format!("a number stands without quotes: {number}"))
+        (_, Value::Text(word)) if expected.contains("`true`") => {
+            match word.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" | "true" => Some(format!("`{key}: true`")),
+                "no" | "off" | "n" | "false" => Some(format!("`{key}: false`")),
+                _ => None,
+            }
         }
-        (_, Value::Null) => Some(match wanted.description {
-            Some(description) => format!("{description} To have the default, remove the key."),
-            None => "to have the default, remove the key".to_owned(),
-        }),
+        _ if expected == "a mapping" && !wanted.keys.is_empty() => {
+            Some(format!("its keys are {}", wanted.keys.join(", ")))
+        }
+        // The message of a refused text already says what is accepted.
+        _ if matches!(kind, Kind::Other(_)) || expected.starts_with("a PCI slot") => None,
         _ => wanted.description,
     }
+}
+
+/// A bare number was meant as mebibytes if it is small, as bytes if it is large.
+fn size_help(number: u64) -> String {
+    if number < Bytes::MIB {
+        return format!("a size has its unit with it: `{number}M`");
+    }
+    format!(
+        "a size has its unit with it: `{}`; bytes go into quotes",
+        Bytes(number)
+    )
 }
 
 /// `256MB` and `1GiB` are what people write.

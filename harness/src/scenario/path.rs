@@ -41,7 +41,7 @@ impl fmt::Display for Path {
             match step {
                 Step::Key(key) if is_plain(key) && nth == 0 => f.write_str(key)?,
                 Step::Key(key) if is_plain(key) => write!(f, ".{key}")?,
-                Step::Key(key) => write!(f, "[{key:?}]")?,
+                Step::Key(key) => write!(f, "[\"{key}\"]")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
             }
         }

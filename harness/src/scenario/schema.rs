@@ -53,7 +53,10 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(json_schema);
 /// Name and description of the type that belongs in a place, where it has a name.
 pub(super) struct Wanted {
     pub(super) type_name: String,
+    /// The first sentence of it.
     pub(super) description: Option<String>,
+    /// Of a mapping.
+    pub(super) keys: Vec<String>,
 }
 
 /// What belongs in a place.
@@ -88,8 +91,22 @@ pub(super) fn wanted(path: &Path) -> Option<Wanted> {
     }
     Some(Wanted {
         type_name: type_name.to_owned(),
-        description: description.and_then(Value::as_str).map(str::to_owned),
+        description: description.and_then(Value::as_str).map(first_sentence),
+        keys: at
+            .get("properties")
+            .and_then(Value::as_object)
+            .map(|keys| keys.keys().cloned().collect())
+            .unwrap_or_default(),
     })
+}
+
+fn first_sentence(text: &str) -> String {
+    let text = text.replace('\n', " ");
+    text.split_inclusive(". ")
+        .next()
+        .unwrap_or(&text)
+        .trim()
+        .to_owned()
 }
 
 /// The mappings that know a key, as paths: where a key belongs that stands elsewhere.

@@ -163,7 +163,7 @@ pub(super) fn parse(source: &str) -> Result<(Node, Vec<Refusal>), Refusal> {
     let root = builder.root.ok_or_else(|| Refusal {
         span: 0..0,
         message: "the file is empty".to_owned(),
-        help: None,
+        help: Some("begin with `name: …`; see `crashdrill schema`".to_owned()),
     })?;
     Ok((root, builder.refusals))
 }
@@ -352,6 +352,11 @@ impl Builder<'_> {
     fn refuse_tag(&mut self, tag: Option<&Tag>, span: &Range<usize>) {
         if let Some(tag) = tag {
             let line = self.source[span.start..].lines().next().unwrap_or_default();
+            let tag = if tag.is_yaml_core_schema() {
+                format!("!!{}", tag.suffix)
+            } else {
+                tag.to_string()
+            };
             self.refusals.push(Refusal {
                 span: span.start..span.start + line.trim_end().len(),
                 message: format!("the tag `{tag}` has no meaning here"),
@@ -483,6 +488,12 @@ fn syntax(source: &str, offsets: &Offsets, error: &ScanError) -> Refusal {
     }
     let start_of_line = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line = source[start_of_line..].lines().next().unwrap_or_default();
+    // What is left open on one line is often noticed on the next.
+    let before = source[..start_of_line]
+        .trim_end()
+        .lines()
+        .next_back()
+        .unwrap_or_default();
     let indent = &line[..line.len() - line.trim_start().len()];
     let info = error.info();
     let mut span = at..at + source[at..].chars().next().map_or(0, char::len_utf8);
@@ -490,14 +501,14 @@ fn syntax(source: &str, offsets: &Offsets, error: &ScanError) -> Refusal {
         span = start_of_line + tab..start_of_line + tab + 1;
         Some("YAML is indented with blanks: replace the tab")
     } else if info.contains("mapping values are not allowed") {
-        Some("text that holds `: ` goes into quotes; or the indentation is wrong")
+        Some("text that holds `: ` goes into quotes; keys of one mapping begin in one column")
     } else if info.contains("unknown anchor") {
         Some("text that begins with `*` goes into quotes")
     } else if info.contains("cannot start any token") || info.contains("unexpected character") {
         Some("text that begins with `@`, `` ` `` or `%` goes into quotes")
     } else if line.contains('{') && has_index(line) {
         Some("between `{` and `}`, a path with `[…]` in it goes into quotes")
-    } else if line.contains(['[', '{']) || info.contains("flow") {
+    } else if line.contains(['[', '{']) || before.contains(['[', '{']) || info.contains("flow") {
         Some("is a `]`, a `}` or a comma missing, or does text with one need quotes?")
     } else if line.contains(['"', '\'']) || info.contains("quoted scalar") {
         Some("is a closing quote missing, or does something stand behind it?")
@@ -611,11 +622,14 @@ mod tests {
             bomb += &format!("a{n}: &a{n} [{last}]\n");
         }
         assert!(parse(&bomb).unwrap_err().message.contains("50000"));
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(32)).is_ok());
         assert!(
-            parse(&"[".repeat(1000))
+            parse(&nested(33))
                 .unwrap_err()
                 .message
                 .contains("32 levels")
         );
+        assert!(parse(&nested(10_000)).is_err());
     }
 }
