@@ -37,6 +37,13 @@ pub enum Terminal {
     Reset,
 }
 
+impl Terminal {
+    /// Whether the machine would stand still, or wait for `panic=` seconds, until someone stops it.
+    pub fn needs_stopping(self) -> bool {
+        matches!(self, Self::Panicked | Self::Halted)
+    }
+}
+
 /// Follows a console line by line. Phases never go back.
 #[derive(Debug, Clone, Default)]
 pub struct PhaseTracker {
@@ -55,7 +62,7 @@ pub struct PhaseTracker {
 static INTERESTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         "Linux version |ommand line: |loaded kdump kernel|Trigger a crash|Kernel panic - not syncing",
-        r"|: loading drivers|saving vmcore|\[#[0-9]|Rebooting in |end Kernel panic|Kernel Offset: ",
+        r"|: loading drivers|saving vmcore| \[#|Rebooting in |end Kernel panic|Kernel Offset: ",
         "|ower down|ystem halted|Restarting system|SeaBIOS "
     ))
     .ok()
@@ -280,7 +287,9 @@ kdump: saving vmcore complete
                 (Saved, 13)
             ]
         );
-        assert_eq!(follow(log).terminal(), Some(Terminal::PoweringOff));
+        let terminal = follow(log).terminal();
+        assert_eq!(terminal, Some(Terminal::PoweringOff));
+        assert!(!terminal.is_some_and(Terminal::needs_stopping));
     }
 
     #[test]

@@ -105,6 +105,43 @@ fn real_logs() {
     }
 }
 
+/// Debian 12's kernel and kexec-tools; the init script of these runs crashed the machine even when
+/// it was not armed.
+#[test]
+fn real_logs_of_scarce_memory() {
+    let small = Cause::CrashkernelTooSmall;
+    let dead = [
+        "<process> invoked oom-killer",
+        "Out of memory and no killable processes...",
+        "Kernel panic - not syncing: System is deadlocked on memory",
+    ];
+    let refused = [
+        "Could not find a free area of memory of <hex> bytes...",
+        "locate_hole failed",
+    ];
+    for (name, wanted, evidence) in [
+        (
+            "crashkernel-too-small-6.1",
+            (Verdict::CaptureOom, small),
+            &dead[..],
+        ),
+        (
+            "crashkernel-too-small-to-load-6.1",
+            (Verdict::NotArmed, small),
+            &refused,
+        ),
+        (
+            "no-crashkernel-6.1",
+            (Verdict::NotArmed, Cause::NoCrashkernelMemory),
+            &["Memory for crashkernel is not reserved"],
+        ),
+    ] {
+        let outcome = normalise(&judge(&console(&fixture(name), End::Reset)));
+        assert_eq!(was(&outcome), wanted, "{name}: {outcome:#?}");
+        assert_eq!(outcome.evidence, evidence, "{name}");
+    }
+}
+
 /// What went wrong on the way did not matter if the dump is there: virtio falls back to an
 /// interrupt line, a watchdog panics after the last byte.
 #[test]
