@@ -1,0 +1,78 @@
+//! A damaged dump must not make the reader take memory by the word of a length field.
+
+#[path = "../src/vmcore/fixture.rs"]
+#[expect(dead_code, reason = "the unit tests use the rest")]
+mod fixture;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crashdrill::vmcore::inspect;
+use fixture::{Codec, LogKind, Machine, Mapping};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// What inspect() may hold at once: its caches, the longest log, the segments of an ELF dump.
+const LIMIT: usize = 16 << 20;
+
+/// Counts what is allocated and not yet freed, and the most of it.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
+        MOST.fetch_max(held, Relaxed);
+        // SAFETY: the caller keeps alloc's contract, which is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above; the pointer came from System.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn memory_of(dump: &Vec<u8>) -> usize {
+    let before = HELD.load(Relaxed);
+    MOST.store(before, Relaxed);
+    let found = inspect(dump, dump.len() as u64);
+    let most = MOST.load(Relaxed) - before;
+    drop(found);
+    most
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damage_takes_no_memory(
+        ring in any::<bool>(),
+        shape in 0..3u8,
+        damage in proptest::collection::vec((any::<Index>(), any::<[u8; 8]>(), 1..9usize), 1..12),
+    ) {
+        let log = if ring { LogKind::Ring } else { LogKind::Log };
+        let machine = Machine::new(log, Mapping::Huge, 5);
+        let mut dump = match shape {
+            0 => machine.elf(),
+            1 => machine.kdump(6, Codec::Plain, 0),
+            _ => machine.kdump(5, Codec::Zstd, 1),
+        };
+        prop_assert!(memory_of(&dump) < LIMIT);
+        for (at, bytes, count) in damage {
+            let at = at.index(dump.len().min(5 * 4096 + 600));
+            for (place, byte) in dump[at..].iter_mut().zip(&bytes[..count]) {
+                *place = *byte;
+            }
+        }
+        let most = memory_of(&dump);
+        prop_assert!(most < LIMIT, "{} bytes", most);
+    }
+}
