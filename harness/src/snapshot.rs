@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use similar::{ChangeTag, TextDiff};
 
 use crate::scenario::DrillId;
+use crate::verdict::normalise;
 use crate::verdict::outcome::Outcome;
 
 /// How an outcome stands to its snapshot.
@@ -46,7 +47,7 @@ impl Comparison {
 
 /// The text that a snapshot holds: YAML, without times, addresses, versions.
 pub fn text(outcome: &Outcome) -> Result<String, serde_yaml::Error> {
-    serde_yaml::to_string(&outcome.normalised())
+    serde_yaml::to_string(&normalise(outcome))
 }
 
 /// insta prints and panics for a test of its own; here many drills are compared in one process,

@@ -16,8 +16,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use miette::Diagnostic;
 
-use crate::image::cache::Cache;
+use crate::image::{Cache, ImageError};
 use crate::project::Project;
+use crate::run::PrepareError;
+use crate::scenario::BadScenario;
 
 /// Fire drills for kdump: boot a machine, crash it, and see whether a vmcore is left behind.
 #[derive(Debug, Parser)]
@@ -96,9 +98,23 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Input(Box<dyn Diagnostic + Send + Sync>),
+    /// Scenario files that are wrong; all of them.
+    #[error("{}", count(.0.len()))]
+    Scenarios(#[related] Vec<BadScenario>),
+    /// What a run needs cannot be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Prepare(#[from] PrepareError),
     /// Something that crashdrill needs failed.
     #[error("{0}")]
     Harness(String),
+}
+
+fn count(files: usize) -> String {
+    match files {
+        1 => "a scenario file is wrong; nothing was started".to_owned(),
+        files => format!("{files} scenario files are wrong; nothing was started"),
+    }
 }
 
 impl CliError {
@@ -112,6 +128,11 @@ impl CliError {
         CliError::Input(Box::new(miette::MietteDiagnostic::new(message)))
     }
 
+    /// Exit code 2 for a manifest that is wrong, 3 for packages that cannot be had.
+    pub(crate) fn image(error: ImageError) -> Self {
+        CliError::Prepare(error.into())
+    }
+
     /// Exit code 3.
     pub(crate) fn harness(error: impl std::fmt::Display) -> Self {
         CliError::Harness(error.to_string())
@@ -120,8 +141,10 @@ impl CliError {
     /// As the table of exit codes says.
     pub fn code(&self) -> u8 {
         match self {
-            CliError::Input(_) => 2,
-            CliError::Harness(_) => 3,
+            CliError::Input(_)
+            | CliError::Scenarios(_)
+            | CliError::Prepare(PrepareError::Scenario(_)) => 2,
+            CliError::Prepare(_) | CliError::Harness(_) => 3,
         }
     }
 }
@@ -149,7 +172,7 @@ impl Args {
             None => Project::find(),
         }
         .map_err(CliError::input)?;
-        let cache = Cache::open().map_err(CliError::harness)?;
+        let cache = Cache::from_env().map_err(CliError::harness)?;
         let context = Context { project, cache };
         match self.command {
             Command::Run(run) => run.execute(&context),

@@ -75,18 +75,18 @@ fn show(job: &Job) -> Result<(), CliError> {
 
 fn list(what: &str, archive: &Archive) -> Result<(), CliError> {
     println!("{what}, {} KiB", archive.size().map_err(CliError::harness)? / 1024);
-    for entry in archive.entries() {
-        let kind = match entry.node {
+    for (path, entry) in archive.entries() {
+        let kind = match &entry.node {
             Node::Directory => "d",
             Node::File(_) => "-",
             Node::Symlink(_) => "l",
-            Node::CharacterDevice { .. } => "c",
+            Node::CharacterDevice(..) => "c",
         };
-        let size = match entry.node {
+        let size = match &entry.node {
             Node::File(content) => content.size().map_err(CliError::harness)?,
             _ => 0,
         };
-        println!("  {kind}{:04o} {size:>9} {}", entry.mode, entry.path);
+        println!("  {kind}{:04o} {size:>9} {}", entry.mode, path);
     }
     println!();
     Ok(())

@@ -104,7 +104,8 @@ impl EntryId {
         Self { kind, name, hash }
     }
 
-    fn file_name(&self) -> String {
+    /// Name of its directory, and [`Listed::name`].
+    pub fn file_name(&self) -> String {
         format!("{}-{}", self.name, self.hash)
     }
 }

@@ -20,7 +20,7 @@ pub use error::ImageError;
 pub use kernel::{BootKernel, CaptureKernel, Kernel};
 pub use manifest::{AptSource, LocalSource, Manifest, Source};
 pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
-pub use open::Image;
+pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
 pub use tree::TreeError;

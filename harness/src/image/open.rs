@@ -119,6 +119,26 @@ impl Image {
     }
 }
 
+/// The cache entry that a manifest defines, whether it is filled or not.
+///
+/// # Errors
+/// The files of a local image cannot be looked at.
+pub fn entry_id(manifest: &Manifest) -> Result<EntryId, ImageError> {
+    match &manifest.source {
+        Source::Apt(source) => Ok(apt_id(&manifest.name, source)),
+        Source::Local(source) => {
+            let modules = source.modules.as_deref().map(find_directory).transpose()?;
+            local_id(&manifest.name, source, modules.as_deref())
+        }
+    }
+}
+
+fn apt_id(name: &str, source: &AptSource) -> EntryId {
+    let mut definition = vec!["apt", source.suite.as_str()];
+    definition.extend(source.packages.iter().map(String::as_str));
+    EntryId::new(Kind::Image, name, &definition)
+}
+
 fn open_apt(
     name: &str,
     source: &AptSource,
@@ -126,10 +146,7 @@ fn open_apt(
     progress: &dyn Progress,
 ) -> Result<Image, ImageError> {
     let item = format!("image {name}");
-    let mut definition = vec!["apt", source.suite.as_str()];
-    definition.extend(source.packages.iter().map(String::as_str));
-    let id = EntryId::new(Kind::Image, name, &definition);
-    let entry = cache.entry(&id, &item, progress, |staging| {
+    let entry = cache.entry(&apt_id(name, source), &item, progress, |staging| {
         fill_apt(name, source, staging, &item, progress)
     })?;
     Image::from_entry(name, entry)
@@ -209,6 +226,23 @@ fn fill_apt(
     )
 }
 
+/// Identity by place, size and time: hashing a kernel at every start would take longer than
+/// opening it.
+fn local_id(
+    name: &str,
+    source: &LocalSource,
+    modules: Option<&Path>,
+) -> Result<EntryId, ImageError> {
+    let mut definition = vec!["local".to_owned(), stamp(&source.kernel)?];
+    if let Some(modules) = modules {
+        definition.push(stamp(modules)?);
+        // depmod may have run since.
+        definition.push(modules.join("modules.dep").is_file().to_string());
+    }
+    let definition: Vec<&str> = definition.iter().map(String::as_str).collect();
+    Ok(EntryId::new(Kind::Image, name, &definition))
+}
+
 fn open_local(
     name: &str,
     source: &LocalSource,
@@ -216,17 +250,8 @@ fn open_local(
     progress: &dyn Progress,
 ) -> Result<Image, ImageError> {
     let item = format!("image {name}");
-    // Identity by place, size and time: hashing a kernel at every start would take longer than
-    // opening it.
-    let mut definition = vec!["local".to_owned(), stamp(&source.kernel)?];
     let modules = source.modules.as_deref().map(find_directory).transpose()?;
-    if let Some(modules) = &modules {
-        definition.push(stamp(modules)?);
-        // depmod may have run since.
-        definition.push(modules.join("modules.dep").is_file().to_string());
-    }
-    let definition: Vec<&str> = definition.iter().map(String::as_str).collect();
-    let id = EntryId::new(Kind::Image, name, &definition);
+    let id = local_id(name, source, modules.as_deref())?;
     let entry = cache.entry(&id, &item, progress, |staging| -> Result<(), ImageError> {
         progress.report(&item, &Step::Converting);
         let (directory, index) = (staging.join(KERNEL), staging.join(MODULES));

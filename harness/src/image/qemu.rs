@@ -97,14 +97,19 @@ pub fn find(cache: &Cache, progress: &dyn Progress) -> Result<Qemu, ImageError> 
     }
 }
 
+/// The cache entry of the fetched QEMU, whether it is filled or not.
+pub fn entry_id() -> EntryId {
+    let definition: Vec<&str> = SUITES.into_iter().chain(PACKAGES).collect();
+    EntryId::new(Kind::Qemu, "qemu", &definition)
+}
+
 /// The newest that Debian has, from the cache, fetched if need be.
 ///
 /// # Errors
 /// When it cannot be fetched, or does not run here.
 pub fn fetch(cache: &Cache, progress: &dyn Progress) -> Result<Qemu, ImageError> {
     let item = "QEMU";
-    let definition: Vec<&str> = SUITES.into_iter().chain(PACKAGES).collect();
-    let id = EntryId::new(Kind::Qemu, "qemu", &definition);
+    let id = entry_id();
     let entry = cache.entry(&id, item, progress, |staging| -> Result<(), ImageError> {
         let work = staging.join("work");
         let root = staging.join("root");

@@ -3,6 +3,7 @@
 //! Table sizes and their limits were tried on QEMU 7.2 and 11.1.3, which refuse anything beyond.
 
 use crate::scenario::model::DeviceKind;
+use crate::scenario::{DeviceFacts, TableRule};
 use crate::units::TableSize;
 
 /// One device.
@@ -355,3 +356,16 @@ static PCIE_ROOT_PORT: Entry = Entry {
 /// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of
 /// them on control and events, virtio-blk none; both add one vector for configuration changes.
 pub(super) const VIRTIO_QUEUES: u16 = 1024;
+
+/// What the checks of a scenario have to know about a device.
+pub fn facts(kind: DeviceKind) -> DeviceFacts {
+    let entry = entry(kind);
+    DeviceFacts {
+        table: match entry.table {
+            Table::None => TableRule::None,
+            Table::Fixed(entries) => TableRule::Fixed(entries),
+            Table::Free { min, max, .. } => TableRule::Free { min, max },
+        },
+        target: entry.can_be_target(),
+    }
+}

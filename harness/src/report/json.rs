@@ -26,7 +26,6 @@ struct Drill<'a> {
     result: &'static str,
     error: Option<String>,
     seconds: Option<f64>,
-    qemu_cpu_seconds: Option<f64>,
     capture_memory_bytes: Option<u64>,
     timeline: Vec<Mark>,
     outcome: Option<&'a Outcome>,
@@ -62,7 +61,6 @@ fn drill(finished: &Finished) -> Drill<'_> {
         result: "failed",
         error: None,
         seconds: None,
-        qemu_cpu_seconds: None,
         capture_memory_bytes: None,
         timeline: Vec::new(),
         outcome: None,
@@ -80,7 +78,6 @@ fn drill(finished: &Finished) -> Drill<'_> {
                     Comparison::Changed { .. } => "changed",
                 },
                 seconds: Some(drill.elapsed.as_secs_f64()),
-                qemu_cpu_seconds: Some(drill.qemu_cpu.as_secs_f64()),
                 capture_memory_bytes: drill.capture_memory.map(|bytes| bytes.0),
                 timeline: drill
                     .timeline

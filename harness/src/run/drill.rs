@@ -54,7 +54,7 @@ pub(super) async fn run(
         .until_over(&mut machine, |phase, at| tell(Event::Phase { id: id.clone(), phase, at }))
         .await?;
     let end = match stop {
-        Stop::Ended => end_of(machine.ended().await.map_err(|error| watch.died(error))?)?,
+        Stop::Ended => end_of(&machine.ended().await.map_err(|error| watch.died(error))?),
         Stop::Enough(end) => {
             machine.kill().await?;
             end
@@ -97,11 +97,10 @@ enum Stop {
     Enough(End),
 }
 
-fn end_of(shutdown: Shutdown) -> Result<End, HarnessError> {
-    match (shutdown.guest, shutdown.reason.as_str()) {
-        (true, "guest-reset" | "guest-panic") => Ok(End::Reset),
-        (true, _) => Ok(End::PoweredOff),
-        (false, reason) => Err(HarnessError::Stopped(reason.to_owned())),
+fn end_of(shutdown: &Shutdown) -> End {
+    match shutdown.reason.as_str() {
+        "guest-reset" | "guest-panic" => End::Reset,
+        _ => End::PoweredOff,
     }
 }
 

@@ -15,9 +15,9 @@ use crashdrill_guest::report::ReportError;
 
 pub use assemble::{Assembled, archives, files};
 pub use event::Event;
-pub use keep::keep;
+pub use keep::{command, keep, names};
 pub use plan::{Plan, PlanError, Shell, Stage};
-pub use prepare::{AccelChoice, Prepared, PrepareError, prepare};
+pub use prepare::{Prepared, PrepareError, accelerator, capabilities, prepare};
 pub use schedule::{Capacity, Load, all};
 
 use crate::image::{Image, Qemu};
@@ -82,9 +82,6 @@ pub enum HarnessError {
         /// How it died, and what it said.
         source: MachineError,
     },
-    /// Somebody on the host ended QEMU.
-    #[error("QEMU was ended from outside ({0})")]
-    Stopped(String),
     /// /init speaks a language that this crashdrill does not understand.
     #[error("the guest's report is not understood: {0}")]
     Report(ReportError),

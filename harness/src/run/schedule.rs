@@ -63,8 +63,8 @@ pub struct Load {
 
 /// Runs the jobs, in their order as far as the capacity goes, and tells `events` about each.
 /// Dropping the future ends every machine that runs.
-pub async fn all(jobs: Vec<Job>, capacity: Capacity, events: mpsc::UnboundedSender<Event>) {
-    let mut waiting: VecDeque<Arc<Job>> = jobs.into_iter().map(Arc::new).collect();
+pub async fn all(jobs: Vec<Arc<Job>>, capacity: Capacity, events: mpsc::UnboundedSender<Event>) {
+    let mut waiting: VecDeque<Arc<Job>> = jobs.into();
     let mut running: Vec<Arc<Job>> = Vec::new();
     let mut tasks = JoinSet::new();
     loop {

@@ -33,8 +33,6 @@ pub enum TableRule {
         min: u16,
         /// Greatest number of entries.
         max: u16,
-        /// When the scenario does not say.
-        default: u16,
     },
 }
 
