@@ -229,10 +229,13 @@ fn the_directory_is_found_from_above() {
     let top = tempfile::tempdir().unwrap();
     let modules = top.path().join("lib/modules/3.10.0");
     fs::create_dir_all(modules.join("kernel")).unwrap();
+    fs::write(modules.join("modules.order"), "").unwrap();
+    fs::create_dir_all(top.path().join("etc/kernel")).unwrap();
     for named in [top.path(), &top.path().join("lib/modules"), &modules] {
         assert_eq!(find_directory(named).unwrap(), modules);
     }
-    fs::create_dir_all(top.path().join("lib/modules/6.1/kernel")).unwrap();
+    fs::create_dir_all(top.path().join("lib/modules/6.1")).unwrap();
+    fs::write(top.path().join("lib/modules/6.1/modules.dep"), "").unwrap();
     assert!(
         matches!(find_directory(top.path()), Err(ModuleError::Several { releases, .. }) if releases.len() == 2)
     );

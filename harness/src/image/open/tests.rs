@@ -104,6 +104,7 @@ fn a_local_kernel_is_converted_once_and_again_when_it_changes() {
     // Modules that depmod has not seen are indexed in the cache, not in the user's directory.
     let modules = directory.path().join("lib/modules/3.10.0");
     fs::create_dir_all(modules.join("kernel")).unwrap();
+    fs::write(modules.join("modules.order"), "").unwrap();
     source.modules = Some(directory.path().to_owned());
     let image = open_local("old", &source, &cache, &Silent).unwrap();
     assert_eq!(image.modules.directory(), Some(modules.as_path()));
