@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(line, 3, "{message}");
         assert!(message.contains("unknown field `mirror`"), "{message}");
         let (line, column, message) = position(&APT.replace("[linux-image-amd64]", "[--force]"));
-        assert_eq!((line, column), (3, 32), "{message}");
+        assert_eq!((line, column), (3, 33), "{message}");
         let (line, ..) = position(&APT.replace("debian-12", "'../x'"));
         assert_eq!(line, 1);
         let (_, _, message) = position("name: a\nabout: x\nsource: {rpm: {}}\n");

@@ -334,14 +334,15 @@ fn get_or_read<T>(
 }
 
 /// The directory of the modules at or below the one that a user named: the one that holds
-/// `modules.dep`, or `kernel/` where depmod has not run yet.
+/// `modules.dep`, or the lists that come with a kernel where depmod has not run yet.
 pub(super) fn find_directory(named: &Path) -> Result<PathBuf, ModuleError> {
-    let holds_modules =
-        |path: &Path| path.join("modules.dep").is_file() || path.join("kernel").is_dir();
-    if holds_modules(named) {
+    // `kernel/` alone does not tell: there is an /etc/kernel too.
+    let lists = ["modules.dep", "modules.order", "modules.builtin"];
+    let holds_modules = |path: &Path| lists.iter().any(|list| path.join(list).is_file());
+    if holds_modules(named) || named.join("kernel/drivers").is_dir() {
         return Ok(named.to_owned());
     }
-    for below in ["", "lib/modules", "usr/lib/modules"] {
+    for below in ["lib/modules", "usr/lib/modules", ""] {
         let Ok(read) = fs::read_dir(named.join(below)) else {
             continue;
         };

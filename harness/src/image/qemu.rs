@@ -79,6 +79,8 @@ impl Qemu {
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
     version: (u32, u32, u32),
+    /// The dynamic loader, below the root.
+    loader: PathBuf,
 }
 
 /// `$CRASHDRILL_QEMU`, else `qemu-system-x86_64` on PATH when it runs and is version 5 or later,
@@ -132,32 +134,41 @@ pub fn fetch(cache: &Cache, progress: &dyn Progress) -> Result<Qemu, ImageError>
             remove(&root.join(useless))?;
         }
         remove(&work)?;
-        let version = ask_version(&from_root(&root)?)?;
-        write_json(&staging.join(INDEX), &Index { version })
+        let loader = Userland::at(&root).command(PROGRAM)?.get_program().into();
+        let mut index = Index {
+            version: (0, 0, 0),
+            loader: below(&root, loader),
+        };
+        index.version = ask_version(&from_root(&root, &index))?;
+        write_json(&staging.join(INDEX), &index)
     })?;
-    let mut qemu = from_root(&entry.path.join("root"))?;
-    qemu.version = read_json::<Index>(&entry.path.join(INDEX))?.version;
+    let index = read_json(&entry.path.join(INDEX))?;
+    let mut qemu = from_root(&entry.path.join("root"), &index);
     qemu._entry = Some(entry);
     Ok(qemu)
 }
 
 /// How a QEMU unpacked into a directory is run without touching the machine's libraries.
-fn from_root(root: &Path) -> Result<Qemu, ImageError> {
-    let userland = Userland::at(root);
-    let command = userland.command(PROGRAM)?;
-    let mut leading_args: Vec<OsString> = command.get_args().map(OsString::from).collect();
+fn from_root(root: &Path, index: &Index) -> Qemu {
+    let libraries = Userland::at(root).library_path();
+    let mut leading_args: Vec<OsString> = vec!["--library-path".into(), libraries.into()];
+    leading_args.push(root.join("usr/bin").join(PROGRAM).into());
     for firmware in ["usr/share/qemu", "usr/share/seabios"] {
         leading_args.extend(["-L".into(), root.join(firmware).into()]);
     }
     let modules = root.join("usr/lib/x86_64-linux-gnu/qemu");
-    Ok(Qemu {
-        program: command.get_program().into(),
+    Qemu {
+        program: root.join(&index.loader),
         leading_args,
         env: vec![("QEMU_MODULE_DIR".to_owned(), modules.into())],
-        version: (0, 0, 0),
+        version: index.version,
         origin: Origin::Fetched,
         _entry: None,
-    })
+    }
+}
+
+fn below(root: &Path, path: PathBuf) -> PathBuf {
+    path.strip_prefix(root).map(Path::to_owned).unwrap_or(path)
 }
 
 fn on_path() -> Option<PathBuf> {

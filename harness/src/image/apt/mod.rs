@@ -181,7 +181,7 @@ fn download_from(
         .args(["--download-only", "install", "--"])
         .args(request.packages);
     run(install, "fetching packages", item, progress).map_err(|error| match error {
-        // apt before 2.1.? knows no Error-Mode: what went wrong was said then.
+        // An old apt knows no Error-Mode: what went wrong was said in warnings then.
         AptError::Failed {
             doing,
             said,

@@ -12,4 +12,4 @@ pub use payload::{PayloadError, decompress};
 pub use vmlinux::{Form, Vmlinux, VmlinuxError};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,7 @@ use liblzma::stream::Stream;
 use super::lzo::unlzop;
 
 /// No kernel is larger; what claims to be is damaged.
-pub(super) const LIMIT: usize = 512 << 20;
+const LIMIT: usize = 512 << 20;
 /// What an xz or lzma decoder may take: kernels use dictionaries of up to 128 MiB.
 const DICTIONARY: u64 = 256 << 20;
 /// The kernel's own bound (`LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE`).
@@ -62,22 +62,27 @@ impl PayloadError {
 /// # Errors
 /// [`PayloadError`]; the output never exceeds 512 MiB.
 pub fn decompress(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    decompress_within(payload, LIMIT)
+}
+
+pub(super) fn decompress_within(payload: &[u8], limit: usize) -> Result<Vec<u8>, PayloadError> {
     let unknown = || PayloadError::Unknown {
         start: payload.iter().take(8).copied().collect(),
     };
     let (data, size) = payload.split_last_chunk::<4>().ok_or_else(unknown)?;
     let plain = match payload {
         // gzip's own trailer ends with the size, so nothing was appended to it.
-        [0x1f, 0x8b, ..] => drain("gzip", flate2::read::GzDecoder::new(payload))?,
-        [b'B', b'Z', b'h', ..] => drain("bzip2", bzip2::read::BzDecoder::new(data))?,
+        [0x1f, 0x8b, ..] => drain("gzip", flate2::read::GzDecoder::new(payload), limit)?,
+        [b'B', b'Z', b'h', ..] => drain("bzip2", bzip2::read::BzDecoder::new(data), limit)?,
         [0x5d, 0, 0, ..] => drain(
             "lzma",
             lzma("lzma", data, Stream::new_lzma_decoder(DICTIONARY))?,
+            limit,
         )?,
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => unxz(data)?,
-        [0x89, b'L', b'Z', b'O', ..] => unlzop(data, LIMIT)?,
-        [0x02, 0x21, 0x4c, 0x18, ..] => unlz4(data)?,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => unzstd(data)?,
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => unxz_within(data, limit)?,
+        [0x89, b'L', b'Z', b'O', ..] => unlzop(data, limit)?,
+        [0x02, 0x21, 0x4c, 0x18, ..] => unlz4(data, limit)?,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => unzstd_within(data, limit)?,
         _ => return Err(unknown()),
     };
     match u32::from_le_bytes(*size) {
@@ -91,23 +96,32 @@ pub fn decompress(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
 
 /// A whole .xz file, with whatever filters (kernels use BCJ x86).
 pub(in super::super) fn unxz(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    unxz_within(data, LIMIT)
+}
+
+fn unxz_within(data: &[u8], limit: usize) -> Result<Vec<u8>, PayloadError> {
     drain(
         "xz",
         lzma("xz", data, Stream::new_stream_decoder(DICTIONARY, 0))?,
+        limit,
     )
 }
 
 /// A whole .zst file.
 pub(in super::super) fn unzstd(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    unzstd_within(data, LIMIT)
+}
+
+fn unzstd_within(data: &[u8], limit: usize) -> Result<Vec<u8>, PayloadError> {
     // `zstd -22 --ultra`, which kernels are built with, asks for windows of 128 MiB.
     let decoder = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(data, DICTIONARY)
         .map_err(|error| PayloadError::damaged("zstd", error))?;
-    drain("zstd", decoder)
+    drain("zstd", decoder, limit)
 }
 
 /// A whole .gz file.
 pub(in super::super) fn gunzip(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
-    drain("gzip", flate2::read::GzDecoder::new(data))
+    drain("gzip", flate2::read::GzDecoder::new(data), LIMIT)
 }
 
 fn lzma<'a>(
@@ -119,20 +133,20 @@ fn lzma<'a>(
     Ok(liblzma::bufread::XzDecoder::new_stream(data, stream))
 }
 
-fn drain(format: &'static str, decoder: impl Read) -> Result<Vec<u8>, PayloadError> {
+fn drain(format: &'static str, decoder: impl Read, limit: usize) -> Result<Vec<u8>, PayloadError> {
     let mut out = Vec::new();
     decoder
-        .take(LIMIT as u64 + 1)
+        .take(limit as u64 + 1)
         .read_to_end(&mut out)
         .map_err(|error| PayloadError::damaged(format, error))?;
-    match out.len() > LIMIT {
-        true => Err(PayloadError::TooLarge { limit: LIMIT }),
+    match out.len() > limit {
+        true => Err(PayloadError::TooLarge { limit }),
         false => Ok(out),
     }
 }
 
 /// The legacy frame of `lz4 -l`: a magic number, then chunks with their packed size before them.
-fn unlz4(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
+fn unlz4(data: &[u8], limit: usize) -> Result<Vec<u8>, PayloadError> {
     let mut from = Reader::new("lz4", data);
     let mut chunk = vec![0; LZ4_CHUNK];
     let mut out = Vec::new();
@@ -144,8 +158,8 @@ fn unlz4(data: &[u8]) -> Result<Vec<u8>, PayloadError> {
                 let packed = from.take(packed as usize)?;
                 let made = lz4_flex::block::decompress_into(packed, &mut chunk)
                     .map_err(|error| PayloadError::damaged("lz4", error))?;
-                if out.len() + made > LIMIT {
-                    return Err(PayloadError::TooLarge { limit: LIMIT });
+                if out.len() + made > limit {
+                    return Err(PayloadError::TooLarge { limit });
                 }
                 out.extend_from_slice(&chunk[..made]);
             }

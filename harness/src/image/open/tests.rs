@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use super::super::modules::Found;
+use super::super::progress::Silent;
 use super::super::qemu;
 use super::*;
 
@@ -75,6 +76,91 @@ fn fetched(name: &str) {
                 .any(|(name, _)| name == "makedumpfile")
         );
         eprintln!("{:#?}", cache.entries().unwrap());
+    }
+}
+
+#[test]
+fn a_local_kernel_is_converted_once_and_again_when_it_changes() {
+    use super::super::kernel::BootKernel;
+    use super::super::kernel::tests::{bzimage, payloads, vmlinux};
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::at(directory.path().join("cache"));
+    let mut source = LocalSource {
+        kernel: directory.path().join("vmlinuz"),
+        modules: None,
+        userland: "debian-12".into(),
+    };
+    fs::write(&source.kernel, bzimage(&payloads(&vmlinux(false))[0].1)).unwrap();
+    for _ in 0..2 {
+        let image = open_local("old", &source, &cache, &Silent).unwrap();
+        assert_eq!(image.kernel.release, "3.10.0-514.el7.x86_64");
+        assert!(matches!(image.kernel.boot, BootKernel::BzImage(file) if file.is_file()));
+        assert_eq!(
+            image.modules.closure(&["nvme"]).unwrap()[0].found,
+            Found::Assumed
+        );
+    }
+    assert_eq!(cache.entries().unwrap().len(), 1);
+    // Modules that depmod has not seen are indexed in the cache, not in the user's directory.
+    let modules = directory.path().join("lib/modules/3.10.0");
+    fs::create_dir_all(modules.join("kernel")).unwrap();
+    fs::write(modules.join("modules.order"), "").unwrap();
+    source.modules = Some(directory.path().to_owned());
+    let image = open_local("old", &source, &cache, &Silent).unwrap();
+    assert_eq!(image.modules.directory(), Some(modules.as_path()));
+    assert!(image.modules.closure(&["nvme"]).is_err());
+    assert!(!modules.join("modules.dep").exists());
+    fs::write(modules.join("modules.dep"), "kernel/nvme.ko:\n").unwrap();
+    let image = open_local("old", &source, &cache, &Silent).unwrap();
+    assert!(image.modules.closure(&["nvme"]).is_ok());
+
+    fs::write(&source.kernel, vmlinux(false)).unwrap();
+    let error = open_local("old", &source, &cache, &Silent)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("vmlinuz") && error.contains("bzImage"),
+        "{error}"
+    );
+    source.kernel = "/nowhere/vmlinuz".into();
+    let error = open_local("old", &source, &cache, &Silent)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("/nowhere/vmlinuz"), "{error}");
+}
+
+#[test]
+fn a_local_image_lends_nothing() {
+    let text = "name: a\nabout: x\nsource: {local: {kernel: k, userland: b}}\n";
+    let manifest = Manifest::parse(text, Path::new("/i/a.yaml")).unwrap();
+    let images = |_: &str| Manifest::parse(text, Path::new("/i/b.yaml"));
+    let directory = tempfile::tempdir().unwrap();
+    let error = Image::open(&manifest, &images, &Cache::at(directory.path()), &Silent).unwrap_err();
+    assert!(matches!(error, ImageError::Lender { .. }), "{error}");
+}
+
+/// As a user would: `CRASHDRILL_TRY_KERNEL=... CRASHDRILL_TRY_MODULES=...`.
+#[test]
+#[ignore = "needs a kernel of the machine's own, and the userland of debian-12"]
+fn local() {
+    let manifest = Manifest {
+        name: "local".into(),
+        about: String::new(),
+        source: Source::Local(LocalSource {
+            kernel: std::env::var("CRASHDRILL_TRY_KERNEL").unwrap().into(),
+            modules: std::env::var("CRASHDRILL_TRY_MODULES")
+                .ok()
+                .map(PathBuf::from),
+            userland: "debian-12".into(),
+        }),
+    };
+    let cache = Cache::from_env().unwrap();
+    for _ in 0..2 {
+        let start = Instant::now();
+        let image = Image::open(&manifest, &shipped, &cache, &Lines).unwrap();
+        eprintln!("opened in {:?}: {:?}", start.elapsed(), image.kernel);
+        eprintln!("{:?}", image.modules.closure(&["ext4"]).unwrap());
+        image.userland.closure(&["kexec", "makedumpfile"]).unwrap();
     }
 }
 

@@ -1,1 +1,185 @@
+use std::os::unix::fs::symlink;
 
+use proptest::prelude::*;
+
+use super::*;
+
+/// A dynamic x86-64 file with these needs.
+fn elf(interpreter: Option<&str>, entries: &[(u64, &str)]) -> Vec<u8> {
+    let mut strings = vec![0];
+    let mut dynamic = Vec::new();
+    for (tag, text) in entries {
+        dynamic.push((*tag, strings.len() as u64));
+        strings.extend_from_slice(text.as_bytes());
+        strings.push(0);
+    }
+    // An address apart from the place in the file, as in real libraries.
+    let (base, dynamic_at) = (0x40_0000_u64, 64 + 3 * 56_u64);
+    let strings_at = dynamic_at + (dynamic.len() as u64 + 2) * 16;
+    let interpreter_at = strings_at + strings.len() as u64;
+    let text = interpreter
+        .map(|path| format!("{path}\0"))
+        .unwrap_or_default();
+    let end = interpreter_at + text.len() as u64;
+    dynamic.extend([(5, base + strings_at), (0, 0)]);
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let half = |file: &mut Vec<u8>, values: &[u16]| {
+        values
+            .iter()
+            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
+    };
+    let long = |file: &mut Vec<u8>, values: &[u64]| {
+        values
+            .iter()
+            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
+    };
+    half(&mut file, &[3, 62, 1, 0]);
+    long(&mut file, &[0, 64, 0]);
+    half(&mut file, &[0, 0, 64, 56, 3, 64, 0, 0]);
+    let interp = if interpreter.is_some() { 3 } else { 0 };
+    for (kind, at, size) in [
+        (1, 0, end),
+        (2, dynamic_at, strings_at - dynamic_at),
+        (interp, interpreter_at, text.len() as u64),
+    ] {
+        half(&mut file, &[kind, 0, 4, 0]);
+        long(&mut file, &[at, base + at, base + at, size, size, 8]);
+    }
+    for (tag, value) in dynamic {
+        long(&mut file, &[tag, value]);
+    }
+    file.extend(strings);
+    file.extend(text.bytes());
+    file
+}
+
+const NEEDED: u64 = 1;
+const RPATH: u64 = 15;
+const RUNPATH: u64 = 29;
+const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+
+fn tree(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, Userland) {
+    let directory = tempfile::tempdir().unwrap();
+    for (file, bytes) in files {
+        let path = directory.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let userland = Userland::at(directory.path());
+    (directory, userland)
+}
+
+fn guest(userland: &Userland, programs: &[&str]) -> Vec<String> {
+    let files = userland.closure(programs).unwrap();
+    files.into_iter().map(|(guest, _)| guest).collect()
+}
+
+#[test]
+fn libraries_of_libraries_come_along() {
+    let (directory, userland) = tree(&[
+        (
+            "sbin/kexec",
+            elf(
+                Some(LOADER),
+                &[(NEEDED, "libz.so.1"), (NEEDED, "libc.so.6")],
+            ),
+        ),
+        (
+            "usr/lib/x86_64-linux-gnu/libz.so.1.2",
+            elf(None, &[(NEEDED, "libc.so.6")]),
+        ),
+        (
+            "lib/x86_64-linux-gnu/libc.so.6",
+            elf(Some(LOADER), &[(NEEDED, "ld-linux-x86-64.so.2")]),
+        ),
+        // As packages of a merged /usr carry it.
+        ("usr/lib64/ld-linux-x86-64.so.2", elf(None, &[])),
+        ("bin/busybox", elf(None, &[])),
+    ]);
+    symlink(
+        "libz.so.1.2",
+        directory.path().join("usr/lib/x86_64-linux-gnu/libz.so.1"),
+    )
+    .unwrap();
+    assert_eq!(
+        guest(&userland, &["kexec", "busybox"]),
+        [
+            "/bin/busybox",
+            "/lib/x86_64-linux-gnu/libc.so.6",
+            LOADER,
+            "/sbin/kexec",
+            "/usr/lib/x86_64-linux-gnu/libz.so.1"
+        ]
+    );
+    let files = userland.closure(&["kexec"]).unwrap();
+    assert!(files.iter().any(|(_, host)| host.ends_with("libz.so.1.2")));
+    let command = userland.command("kexec").unwrap();
+    assert!(
+        command
+            .get_program()
+            .to_str()
+            .unwrap()
+            .ends_with("usr/lib64/ld-linux-x86-64.so.2")
+    );
+    assert_eq!(command.get_args().next().unwrap(), "--library-path");
+    assert_eq!(userland.command("busybox").unwrap().get_args().count(), 0);
+}
+
+#[test]
+fn private_directories_are_searched_as_the_loader_does() {
+    let (_directory, userland) = tree(&[
+        (
+            "usr/bin/a",
+            elf(
+                Some(LOADER),
+                &[(NEEDED, "libp.so"), (RUNPATH, "$ORIGIN/../lib/private:/x")],
+            ),
+        ),
+        (
+            "usr/bin/b",
+            elf(
+                Some(LOADER),
+                &[(NEEDED, "libp.so"), (RPATH, "/usr/lib/private")],
+            ),
+        ),
+        ("usr/lib/private/libp.so", elf(None, &[(NEEDED, "libq.so")])),
+        ("usr/lib/private/libq.so", elf(None, &[])),
+        ("lib64/ld-linux-x86-64.so.2", elf(None, &[])),
+    ]);
+    // DT_RPATH is inherited, DT_RUNPATH is not.
+    assert!(guest(&userland, &["b"]).contains(&"/usr/lib/private/libq.so".to_owned()));
+    let error = userland.closure(&["a"]).unwrap_err();
+    assert!(
+        matches!(&error, UserlandError::NoLibrary { library, by } if library == "libq.so" && by.ends_with("private/libp.so")),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let (_directory, userland) = tree(&[
+        ("sbin/kexec", elf(Some(LOADER), &[(NEEDED, "libz.so.1")])),
+        ("bin/text", b"#!/bin/sh\n".to_vec()),
+    ]);
+    let error = |program: &str| userland.closure(&[program]).unwrap_err().to_string();
+    assert!(
+        error("kexec").contains("/sbin/kexec needs /lib64/ld-linux"),
+        "{}",
+        error("kexec")
+    );
+    assert!(error("makedumpfile").contains("no program `makedumpfile`"));
+    assert!(error("text").contains("/bin/text"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(edits in proptest::collection::vec((0..500_usize, any::<u8>()), 1..20)) {
+        let mut file = elf(Some(LOADER), &[(NEEDED, "libz.so.1"), (RUNPATH, "/a:/b")]);
+        for (at, value) in edits {
+            let at = at % file.len();
+            file[at] = value;
+        }
+        let _ = dynamic(&file);
+        let _ = super::super::elf::section(&file, ".modinfo");
+    }
+}
