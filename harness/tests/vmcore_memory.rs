@@ -2,6 +2,7 @@
 
 #[path = "../src/vmcore/fixture.rs"]
 #[expect(dead_code, reason = "the unit tests use the rest")]
+#[expect(clippy::unwrap_used, reason = "a test")]
 mod fixture;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -40,10 +41,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-fn memory_of(dump: &Vec<u8>) -> usize {
+fn memory_of(dump: &[u8]) -> usize {
     let before = HELD.load(Relaxed);
     MOST.store(before, Relaxed);
-    let found = inspect(dump, dump.len() as u64);
+    let found = inspect(&dump, dump.len() as u64);
     let most = MOST.load(Relaxed) - before;
     drop(found);
     most

@@ -30,9 +30,9 @@ impl ReadAt for [u8] {
     }
 }
 
-impl ReadAt for Vec<u8> {
+impl<T: ReadAt + ?Sized> ReadAt for &T {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.as_slice().read_exact_at(offset, buf)
+        (**self).read_exact_at(offset, buf)
     }
 }
 

@@ -246,10 +246,14 @@ impl Inspection {
         let Ok(dmesg) = &self.dmesg else {
             return false;
         };
+        let value = |word: &str| {
+            word.split_once('=')
+                .is_some_and(|(_, value)| value == token)
+        };
         !token.is_empty()
             && dmesg
-                .split(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | '\''))
-                .any(|word| word == token)
+                .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+                .any(|word| word == token || value(word))
     }
 
     /// What of it belongs in an outcome.

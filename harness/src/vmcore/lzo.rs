@@ -135,6 +135,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn undoes_what_a_compressor_did(
             words in proptest::collection::vec(("[a-z]{1,40}", 1usize..200), 1..60)
