@@ -14,6 +14,9 @@ const REPLACEMENTS: &[(&str, &str)] = &[
     (r"^(<\d{1,3}>)+", ""),
     (r"\[ *\d+\.\d{6}\] ?", ""),
     (r"\[ *[TC]\d+\] ?", ""),
+    // what names the build, the compiler, and the drill
+    (r"(Linux version ).+", "${1}<release>"),
+    (r"(ommand line: ).+", "${1}<parameters>"),
     // dates: 2026-11-22T09:27:34, 2026-11-22-09:27:34, Sun Nov 22 07:48:26 UTC 2026, 04/01/2014
     (
         r"\b\d{4}-\d\d-\d\d(?:[T :_-]+\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
@@ -144,8 +147,16 @@ mod tests {
                 "kernel BUG at arch/x86/kernel/apic/io_apic.c:<line>!",
             ),
             (
-                "Linux version 6.1.0-50-amd64 (x@y) #1 SMP Debian 6.1.192-2 (2026-11-16)",
-                "Linux version <release> (x@y) #1 SMP Debian <release> (<date>)",
+                "[    0.000000] Linux version 6.1.0-50-amd64 (x@y) (gcc-12 (Debian 12.2.0-14+deb12u1)",
+                "Linux version <release>",
+            ),
+            (
+                "Kernel command line: console=ttyS0 elfcorehdr=802164K",
+                "Kernel command line: <parameters>",
+            ),
+            (
+                "#1 SMP Debian 6.1.192-2 (2026-11-16)",
+                "#1 SMP Debian <release> (<date>)",
             ),
             (
                 "CPU: 0 PID: 20 Comm: kworker/u2:1 Not tainted 3.10.0-514 #5",
