@@ -238,8 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn removed_words_never_survive(first in "([a-z=\"]{0,6} ?(quiet|root=[a-z]*)? ){0,6}") {
-            prop_assume!(!first.contains('"'));
+        fn removed_words_never_survive(first in "([a-z=]{0,6} ?(quiet|root=[a-z]*)? ){0,6}") {
             let line = capture_commandline(&first, &sysconfig(None, None, Some("")), 0);
             for word in line.split(' ') {
                 prop_assert!(word != "quiet" && !word.starts_with("root="));

@@ -166,7 +166,7 @@ fn machine(scenario: &Scenario, found: &mut Vec<Problem>) {
             )
             .help(format!("at least {LEAST_MEMORY}; `1G` is the default")),
         );
-    } else if machine.memory.0 % Bytes::MIB != 0 {
+    } else if !machine.memory.0.is_multiple_of(Bytes::MIB) {
         found.push(
             Problem::new(path("memory"), "memory is no whole number of mebibytes")
                 .help(format!("{}M", machine.memory.0 / Bytes::MIB)),
@@ -263,7 +263,7 @@ fn device_alone(
         } else if size < LEAST_DISK {
             let message = format!("a disk of {size} holds no file system");
             found.push(Problem::new(path("size"), message).help(format!("at least {LEAST_DISK}")));
-        } else if size.0 % SECTOR != 0 {
+        } else if !size.0.is_multiple_of(SECTOR) {
             let message = format!("a disk has whole sectors of {SECTOR} bytes");
             let whole = Bytes(size.0.div_ceil(SECTOR) * SECTOR);
             found.push(Problem::new(path("size"), message).help(format!("{whole}")));

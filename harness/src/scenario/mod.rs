@@ -1,5 +1,6 @@
 //! Scenario files: YAML text to checked drills, or every error with the place where it stands.
 
+mod advice;
 pub mod check;
 mod decode;
 mod diagnostics;

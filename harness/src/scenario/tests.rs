@@ -184,6 +184,19 @@ fn what_the_variants_share_may_be_left_out() {
 }
 
 #[test]
+fn a_flood_of_variants() {
+    let variants: String = (0..2_000)
+        .map(|nth| format!("  v{nth}: {{machine.cpus: 0}}\n"))
+        .collect();
+    let bad = load(&format!("{SMALL}variants:\n{variants}")).unwrap_err();
+    assert!(
+        bad.faults
+            .iter()
+            .any(|fault| fault.message == "more than 200 variants")
+    );
+}
+
+#[test]
 fn a_shared_error_is_said_once() {
     let text = GOOD.replace("cpus: 4", "cpu: a b").replace("256M", "256Q");
     let bad = load(&text).unwrap_err();
@@ -268,12 +281,15 @@ fn mutated() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn mutations_never_panic(text in mutated()) {
         if let Err(bad) = load(&text) {
             prop_assert!(!bad.faults.is_empty());
+            for fault in &bad.faults {
+                let label = miette::Diagnostic::labels(fault).unwrap().next().unwrap();
+                let end = label.offset() + label.len();
+                prop_assert!(text.get(label.offset()..end).is_some(), "{fault:?}");
+            }
             bad.render(100, false);
         }
     }
