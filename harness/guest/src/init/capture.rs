@@ -29,7 +29,9 @@ pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
     // workqueue after their module has been loaded, and only what has settled can be counted.
     interrupts::report(init, "end");
     pci::report(init);
-    drivers::load_modules(init, &order.target.filesystem, &order.filesystem_modules);
+    if node.is_some() {
+        drivers::load_modules(init, &order.target.filesystem, &order.filesystem_modules);
+    }
     let mounted = target::mount_at(init, &order.target, node.as_deref());
 
     if order.shell {
