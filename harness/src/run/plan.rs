@@ -197,7 +197,9 @@ fn first_stage(
 
 /// The command that RHEL 7's kdumpctl runs, with kexec_load(2): `kexec $KEXEC_ARGS -p …`.
 fn arm(scenario: &Scenario, image: &Image, capture_commandline: &str) -> Vec<String> {
-    let mut argv = vec!["kexec".to_owned()];
+    // kexec-tools 2.0.29 tries kexec_file_load(2) first, which 3.10 does not have and which refuses
+    // the ELF kernel; this names kexec_load(2).
+    let mut argv = vec!["kexec".to_owned(), "--kexec-syscall".to_owned()];
     if let CaptureKernel::Elf(_) = image.kernel.capture {
         argv.push("--args-linux".to_owned());
     }
