@@ -94,6 +94,9 @@ pub enum Report {
     Collector {
         /// How it ended.
         status: Exit,
+        /// Free space on the target at that time, in bytes, from statvfs(3). makedumpfile with
+        /// RHEL 7's message level does not say itself that the target is full.
+        target_free: u64,
     },
     /// The dump was synced and carries its final name.
     Saved {
@@ -221,7 +224,9 @@ impl Report {
             Report::Script { which, status } => Line::new("script")
                 .word("which", which)
                 .word("status", status),
-            Report::Collector { status } => Line::new("collector").word("status", status),
+            Report::Collector { status, target_free } => Line::new("collector")
+                .word("status", status)
+                .word("target-free", target_free),
             Report::Saved {
                 path,
                 bytes,
@@ -296,6 +301,7 @@ impl Report {
             },
             "collector" => Report::Collector {
                 status: words.parse_value("status")?,
+                target_free: words.parse_value("target-free")?,
             },
             "saved" => Report::Saved {
                 path: words.take("path")?,

@@ -16,7 +16,7 @@ pub(super) struct Devices {}
 impl Devices {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let qemu = qemu::find(&context.cache, &Shown::new()).map_err(CliError::harness)?;
-        let has = capabilities(&qemu).map_err(CliError::harness)?;
+        let has = capabilities(&context.cache, &qemu).map_err(CliError::harness)?;
         println!("QEMU {}", has.version);
         println!("{:14} {:3} {:6} {:>9}  {:32} what it is", "device", "has", "target", "msix", "guest drivers");
         for kind in catalogue::ALL {

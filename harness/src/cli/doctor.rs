@@ -73,7 +73,7 @@ impl Doctor {
                     Origin::Override => "named by CRASHDRILL_QEMU",
                 };
                 say(true, "QEMU", format!("{major}.{minor}.{micro}, {origin}"));
-                match run::capabilities(&qemu) {
+                match run::capabilities(&context.cache, &qemu) {
                     Err(error) => say(false, "QEMU", error.to_string()),
                     Ok(has) => {
                         let lacks: Vec<&str> = catalogue::ALL
@@ -88,7 +88,7 @@ impl Doctor {
                         say(true, "devices", text);
                     }
                 }
-                match run::accelerator(&qemu, None) {
+                match run::accelerator(&context.cache, &qemu, None) {
                     Err(error) => say(false, "accelerator", error.to_string()),
                     Ok(choice) => {
                         let why = choice.reason.map_or(String::new(), |why| format!(": {why}"));

@@ -124,10 +124,7 @@ impl Run {
             &Shown::new(),
         )?;
         announce(&prepared.accel);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(CliError::harness)?;
+        let runtime = run::runtime().map_err(CliError::harness)?;
         runtime.block_on(self.drive(context, prepared.jobs))
     }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::catalogue::{Entry, Node, TableError, entry};
 use super::slots::{Request, SlotError, place};
 use crate::scenario::model::{self, Apic, Chipset, DeviceKind};
@@ -31,7 +33,8 @@ pub struct MachinePlan {
 }
 
 /// What runs the guest's instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Accel {
     /// The host's CPU.
     Kvm,

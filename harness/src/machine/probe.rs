@@ -5,8 +5,8 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 use super::catalogue::{ALL, entry};
 use super::plan::{Accel, MachinePlan};
@@ -20,14 +20,14 @@ const ANSWER: Duration = Duration::from_secs(20);
 const GUEST: Duration = Duration::from_secs(2);
 
 /// What one QEMU has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Its version.
     pub version: QemuVersion,
     /// Machine types, without aliases.
     pub machines: BTreeSet<String>,
     /// Device types of the catalogue, and `isa-debugcon`.
-    pub devices: BTreeSet<&'static str>,
+    pub devices: BTreeSet<String>,
 }
 
 /// Something that a plan needs and this QEMU lacks.
@@ -110,7 +110,7 @@ impl Capabilities {
                 .await
             {
                 Ok(_) => {
-                    devices.insert(device);
+                    devices.insert(device.to_owned());
                 }
                 Err(QmpError::Refused { .. }) => {}
                 Err(error) => return Err(error),
@@ -126,7 +126,7 @@ impl Capabilities {
     /// Whether this QEMU has everything that a device of the catalogue is made of.
     pub fn has(&self, kind: DeviceKind) -> bool {
         let mut parts = entry(kind).qemu.iter();
-        parts.all(|device| self.devices.contains(device))
+        parts.all(|device| self.devices.contains(*device))
     }
 
     /// Everything that a plan needs and this QEMU lacks; empty when it can be built.
@@ -140,7 +140,7 @@ impl Capabilities {
         let kinds: BTreeSet<DeviceKind> = plan.functions.iter().map(|f| f.kind).collect();
         let parts = kinds.iter().flat_map(|kind| entry(*kind).qemu);
         let needed: BTreeSet<&'static str> = parts.copied().chain([CONSOLE]).collect();
-        let missing = needed.difference(&self.devices);
+        let missing = needed.into_iter().filter(|device| !self.devices.contains(*device));
         lacking.extend(missing.map(|device| Lacking::Device { device, version }));
         if plan.apic == Apic::X2apic && plan.accel == Accel::Tcg && version.major < 9 {
             lacking.push(Lacking::X2apic(version));
@@ -157,7 +157,7 @@ fn wanted() -> BTreeSet<&'static str> {
 }
 
 /// The accelerator to use, and why not the other one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccelChoice {
     /// KVM only after a guest has run with it.
     pub accel: Accel,
@@ -165,10 +165,9 @@ pub struct AccelChoice {
     pub reason: Option<String>,
 }
 
-/// Decides once for this process; later calls get the first answer.
+/// KVM if a guest runs under it, else TCG and why. Takes up to [`GUEST`].
 pub async fn accel(command: Command, cpu_model: &str) -> AccelChoice {
-    static CHOICE: OnceCell<AccelChoice> = OnceCell::const_new();
-    let decide = async || match kvm(command, cpu_model).await {
+    match kvm(command, cpu_model).await {
         Ok(()) => AccelChoice {
             accel: Accel::Kvm,
             reason: None,
@@ -177,8 +176,7 @@ pub async fn accel(command: Command, cpu_model: &str) -> AccelChoice {
             accel: Accel::Tcg,
             reason: Some(unusable.to_string()),
         },
-    };
-    CHOICE.get_or_init(decide).await.clone()
+    }
 }
 
 /// Why no guest runs under KVM here.

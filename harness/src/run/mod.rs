@@ -4,6 +4,7 @@ mod assemble;
 mod drill;
 mod event;
 mod keep;
+mod known;
 mod plan;
 mod prepare;
 mod schedule;
@@ -17,7 +18,8 @@ pub use assemble::{Assembled, archives, files};
 pub use event::Event;
 pub use keep::{command, keep, names};
 pub use plan::{Plan, PlanError, Shell, Stage};
-pub use prepare::{Prepared, PrepareError, accelerator, capabilities, prepare};
+pub use known::{accelerator, capabilities};
+pub use prepare::{PrepareError, Prepared, prepare};
 pub use schedule::{Capacity, Load, all};
 
 use crate::image::{Image, Qemu};
@@ -101,6 +103,18 @@ pub enum HarnessError {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+/// The runtime of every machine: one thread, because a machine dies with the thread that started
+/// it.
+///
+/// # Errors
+/// The system has no event queue left.
+pub fn runtime() -> Result<tokio::runtime::Runtime, MachineError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| MachineError::Host { step: "starting the runtime", source })
 }
 
 /// An error with what caused it, in one line.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use miette::Diagnostic;
 
+use super::known::{accelerator, capabilities};
 use super::plan::{Plan, PlanError, Shell};
 use super::Job;
 use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
-use crate::machine::probe::{self, Capabilities};
 use crate::machine::{Accel, AccelChoice, MachineError};
 use crate::project::Project;
 use crate::scenario::{BadScenario, Drill, Path, Problem};
@@ -60,8 +60,8 @@ pub fn prepare(
     progress: &dyn Progress,
 ) -> Result<Prepared, PrepareError> {
     let qemu = Arc::new(qemu::find(cache, progress)?);
-    let capabilities = capabilities(&qemu)?;
-    let accel = accelerator(&qemu, accel)?;
+    let capabilities = capabilities(cache, &qemu)?;
+    let accel = accelerator(cache, &qemu, accel)?;
     let images = images(project, cache, &drills, progress)?;
     let mut jobs = Vec::new();
     for drill in drills {
@@ -80,32 +80,6 @@ pub fn prepare(
         jobs.push(Job { drill, plan, image, qemu: qemu.clone() });
     }
     Ok(Prepared { jobs, accel, qemu })
-}
-
-/// What a QEMU can do.
-///
-/// # Errors
-/// It cannot be started or asked.
-pub fn capabilities(qemu: &Qemu) -> Result<Capabilities, MachineError> {
-    runtime()?.block_on(Capabilities::ask(qemu.command()))
-}
-
-/// The accelerator for drills with this QEMU: the user's choice, or KVM if a guest runs under it.
-///
-/// # Errors
-/// No runtime.
-pub fn accelerator(qemu: &Qemu, wish: Option<Accel>) -> Result<AccelChoice, MachineError> {
-    match wish {
-        Some(accel) => Ok(AccelChoice { accel, reason: None }),
-        None => Ok(runtime()?.block_on(probe::accel(qemu.command(), "qemu64"))),
-    }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, MachineError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| MachineError::Host { step: "starting the runtime", source })
 }
 
 fn images(

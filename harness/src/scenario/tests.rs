@@ -2,41 +2,10 @@ use std::path::Path as File;
 
 use proptest::prelude::*;
 
-use super::check::{DeviceFacts, TableRule};
 use super::model::{DeviceKind, Scenario};
 use super::*;
+use crate::machine::catalogue::facts as facts_of;
 use crate::units::{Bytes, TableSize};
-
-/// What stock QEMU allows, so that these tests do not need the machine's catalogue.
-fn facts_of(kind: DeviceKind) -> DeviceFacts {
-    let free = |min, default| TableRule::Free {
-        min,
-        max: 2048,
-        default,
-    };
-    let (table, target) = match kind {
-        DeviceKind::VirtioSerial => (free(2, 64), false),
-        DeviceKind::Nvme => (free(1, 65), true),
-        DeviceKind::VirtioBlk => (free(2, 3), true),
-        DeviceKind::VirtioScsi => (free(2, 4), true),
-        DeviceKind::Ahci => (TableRule::None, true),
-        DeviceKind::MegasasGen2 => (TableRule::Fixed(15), true),
-        DeviceKind::Mptsas1068 => (TableRule::Fixed(1), true),
-        DeviceKind::E1000e => (TableRule::Fixed(5), false),
-        DeviceKind::Igb => (TableRule::Fixed(10), false),
-        DeviceKind::Vmxnet3 => (TableRule::Fixed(25), false),
-        DeviceKind::Xhci => (
-            TableRule::Free {
-                min: 1,
-                max: 16,
-                default: 16,
-            },
-            false,
-        ),
-        DeviceKind::PcieRootPort => (TableRule::Fixed(1), false),
-    };
-    DeviceFacts { table, target }
-}
 
 /// The scenario of the design.
 const GOOD: &str = "\

@@ -68,7 +68,12 @@ const REPLACEMENTS: &[(&str, &str)] = &[
         r"\b\d+(?:\.\d+)? ?(ms|usecs?|secs?|seconds|minutes|jiffies)\b",
         "<time> $1",
     ),
-    (r"\beta: \S+", "eta: <time>"),
+    (r"\beta: (?:>24h|(?:\d+[hm])*\d+s)", "eta: <time>"),
+    // A progress bar that was cut off by the next message.
+    (
+        r"^[A-Z][A-Za-z ]+: \[<n> %\] [-/|\\] +(?:eta: <time> *)?(kdump[:\[])",
+        "$1",
+    ),
     // makedumpfile's mkstemp()
     (r"\bvmcoreinfo[A-Za-z0-9]{6}\b", "vmcoreinfo<random>"),
 ];
@@ -177,6 +182,10 @@ mod tests {
             (
                 "Copying data : [ 17.9 %] | eta: 3s",
                 "Copying data : [<n> %] | eta: <time>",
+            ),
+            (
+                r"Copying data    : [  2.9 %] \           eta: 3skdump: saving vmcore failed, exitcode:1",
+                "kdump: saving vmcore failed, exitcode:1",
             ),
             (
                 "Unable to handle kernel paging request at virtual address 0x1000",

@@ -8,6 +8,10 @@ use serde::Deserialize;
 
 use super::evidence::Evidence;
 
+/// A target with less free space than this, in bytes, is full: makedumpfile writes its page data in
+/// pieces of up to 1 MiB (its cache for output) and gives up on the first that does not fit.
+const FULL: u64 = 1 << 20;
+
 /// A fact that rests on reports, and on what the drill was set up to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -24,6 +28,8 @@ pub enum Told {
     ModuleOutOfMemory,
     /// The core collector failed.
     CollectorFailed,
+    /// The core collector failed, and the target has no space left.
+    TargetFull,
     /// The dump target did not appear.
     TargetNotFound,
     /// The dump target could not be mounted.
@@ -67,8 +73,14 @@ impl Told {
                 _ => None,
             }),
             Told::CollectorFailed => collect(capture, |report| match report {
-                Report::Collector { status } if !succeeded(*status) => {
+                Report::Collector { status, .. } if !succeeded(*status) => {
                     Some(format!("core collector {}", Ended(*status)))
+                }
+                _ => None,
+            }),
+            Told::TargetFull => collect(capture, |report| match report {
+                Report::Collector { status, target_free } if !succeeded(*status) => {
+                    (*target_free < FULL).then(|| "the dump target has no space left".to_owned())
                 }
                 _ => None,
             }),
@@ -128,7 +140,9 @@ fn target_driver_missing(evidence: &Evidence, capture: &[Report]) -> Vec<String>
             module,
             error: Some(error),
         } if expected.target_drivers.contains(driver) => {
-            Some(format!("{driver}: module {module} not loaded: {error}"))
+            // A dependency may be optional; one that is not takes the driver down with it.
+            let same = |a: &str, b: &str| a.replace('-', "_") == b.replace('-', "_");
+            same(driver, module).then(|| format!("module {module} not loaded: {error}"))
         }
         _ => None,
     });

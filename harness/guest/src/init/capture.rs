@@ -10,6 +10,7 @@ use crashdrill_guest::console::{
 };
 use crashdrill_guest::order::{Action, CaptureOrder};
 use crashdrill_guest::report::{Exit, Report};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::sync;
 
 use crate::error::{Context, Failure};
@@ -113,7 +114,10 @@ fn save(init: &mut Init, order: &CaptureOrder) -> Result<i32, Failure> {
         &order.collector,
         &["/proc/vmcore", &incomplete],
     );
-    init.report(&Report::Collector { status });
+    let target_free = statvfs(TARGET_MOUNT_POINT)
+        .map(|target| target.blocks_available() * target.fragment_size())
+        .context(|| format!("statvfs {TARGET_MOUNT_POINT}"))?;
+    init.report(&Report::Collector { status, target_free });
     if status != Exit::Code(0) {
         let status = status.shell_status();
         console::print(&format!("{SAVING_FAILED}{status}"));

@@ -178,7 +178,6 @@ fn evidence_of_the_field_report() {
 #[test]
 fn exhausted_3_10() {
     let bug = (Verdict::CapturePanicked, Cause::IrqVectorExhaustion);
-    let gone = (Verdict::DumpTargetMissing, Cause::IrqVectorExhaustion);
     let none = (Verdict::NoVmcore, Cause::IrqVectorExhaustion);
     let missing = "Warning: dracut-initqueue timeout - starting timeout scripts\n";
     for (lines, tail, end, wanted) in [
@@ -228,13 +227,13 @@ fn exhausted_3_10() {
             "mptbase: ioc0: ERROR - Unable to allocate interrupt 21!\nmptsas: probe of 0000:00:05.0 failed with error -16",
             missing,
             End::PoweredOff,
-            gone,
+            none,
         ),
         (
             "virtio_blk: probe of virtio3 failed with error -38",
             missing,
             End::PoweredOff,
-            gone,
+            none,
         ),
         (
             "e1000e 0000:00:05.0 eth0: Unable to allocate interrupt, Error: -38",
@@ -507,14 +506,13 @@ kdump: failed to dump to '/kdumproot', it's not a mount point!
     let outcome = normalise(&judge(&evidence));
     assert_eq!(
         serde_yaml::to_string(&outcome).unwrap(),
-        "verdict: dump-target-missing
+        "verdict: no-vmcore
 cause: irq-vector-exhaustion
 phase: capture-drivers
 evidence:
 - Interrupt reservation exceeds available resources
 - 'nvme nvme0: Removing after probe failure status: -28'
 - 'Warning: dracut-initqueue timeout - starting timeout scripts'
-- 'kdump: failed to dump to ''/kdumproot'', it''s not a mount point!'
 vectors:
   capture-cpus: 1
   allocated: 194
@@ -585,7 +583,7 @@ fn with_reports() {
     let timeout = "Warning: dracut-initqueue timeout - starting timeout scripts\n";
     let saving = "kdump: saving vmcore\n";
     let saved = "kdump: saving vmcore\nkdump: saving vmcore complete\n";
-    let collector = |status| Report::Collector { status };
+    let collector = |status| Report::Collector { status, target_free: 1 << 30 };
     let found = |change: fn(&mut Vmcore)| {
         let mut dump = vmcore();
         change(&mut dump);
