@@ -113,7 +113,7 @@ fn show(image: &Opened) {
         BootKernel::BzImage(path) => println!("boots    {} (bzImage)", path.display()),
     }
     match &image.kernel.capture {
-        CaptureKernel::Elf(path) => println!("captures {} (ELF)", path.display()),
+        CaptureKernel::Unpacked(path) => println!("captures {} (bzImage, not compressed)", path.display()),
         CaptureKernel::BzImage(path) => println!("captures {} (bzImage)", path.display()),
     }
     if let Some(directory) = image.modules.directory() {

@@ -32,7 +32,7 @@ pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), H
     let capture = initramfs::capture(&plan.capture.order, &parts(&plan.capture, image)?);
     let capture = Arc::new(capture.map_err(wrong)?);
     let kernel = match &image.kernel.capture {
-        CaptureKernel::Elf(path) | CaptureKernel::BzImage(path) => Content::HostFile(path.clone()),
+        CaptureKernel::Unpacked(path) | CaptureKernel::BzImage(path) => Content::HostFile(path.clone()),
     };
     let first = initramfs::first(
         &plan.first.order,

@@ -183,7 +183,7 @@ fn first_stage(
     Ok(Stage {
         order: FirstOrder {
             drivers,
-            arm: arm(scenario, image, capture_commandline),
+            arm: arm(scenario, capture_commandline),
             crash_cpu: u32::from(scenario.crash.cpu),
             token: token.to_owned(),
             shell: shell == Shell::First,
@@ -196,13 +196,9 @@ fn first_stage(
 }
 
 /// The command that RHEL 7's kdumpctl runs, with kexec_load(2): `kexec $KEXEC_ARGS -p …`.
-fn arm(scenario: &Scenario, image: &Image, capture_commandline: &str) -> Vec<String> {
-    // kexec-tools 2.0.29 tries kexec_file_load(2) first, which 3.10 does not have and which refuses
-    // the ELF kernel; this names kexec_load(2).
+fn arm(scenario: &Scenario, capture_commandline: &str) -> Vec<String> {
+    // kexec-tools 2.0.29 tries kexec_file_load(2) first; 3.10 has kexec_load(2) alone.
     let mut argv = vec!["kexec".to_owned(), "--kexec-syscall".to_owned()];
-    if let CaptureKernel::Elf(_) = image.kernel.capture {
-        argv.push("--args-linux".to_owned());
-    }
     let more = scenario.kdump.sysconfig.kexec_args.as_deref().unwrap_or_default();
     argv.extend(more.split_ascii_whitespace().map(str::to_owned));
     argv.extend([
@@ -351,9 +347,10 @@ fn fidelity(image: &Image, machine: &MachinePlan) -> Vec<String> {
             .to_owned(),
         "the first kernel runs /init alone: no services, no load when it crashes".to_owned(),
     ];
-    if let CaptureKernel::Elf(_) = image.kernel.capture {
+    if let CaptureKernel::Unpacked(_) = image.kernel.capture {
         notes.push(
-            "both kernels start as ELF, without their decompressor: no KASLR in either".to_owned(),
+            "both kernels start uncompressed, without their decompressor: no KASLR in either"
+                .to_owned(),
         );
     }
     if machine.chipset == Chipset::Pc {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::bzimage::{BzImage, BzImageError};
 use super::payload::{PayloadError, decompress};
-use super::vmlinux::{Form, Vmlinux, VmlinuxError};
+use super::unpacked;
+use super::vmlinux::{Vmlinux, VmlinuxError};
 
 /// What QEMU's `-kernel` is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +23,9 @@ pub enum BootKernel {
 /// What kexec loads for the crash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaptureKernel {
-    /// An ELF kernel, for `kexec --args-linux -p`.
-    Elf(PathBuf),
-    /// A bzImage, for `kexec -p`.
+    /// A bzImage made of the uncompressed kernel: no decompressor, no KASLR.
+    Unpacked(PathBuf),
+    /// The bzImage as it is.
     BzImage(PathBuf),
 }
 
@@ -43,8 +44,8 @@ pub struct Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Converted {
-    /// As two ELF files.
-    Elf,
+    /// Uncompressed: an ELF file to boot, a bzImage for kexec.
+    Uncompressed,
     /// As it was.
     BzImage,
 }
@@ -53,7 +54,7 @@ impl Converted {
     pub(in super::super) fn kernel(self, directory: &Path, release: String) -> Kernel {
         let file = |name| directory.join(name);
         let (boot, capture) = match self {
-            Self::Elf => (BootKernel::Pvh(file(BOOT)), CaptureKernel::Elf(file(KEXEC))),
+            Self::Uncompressed => (BootKernel::Pvh(file(BOOT)), CaptureKernel::Unpacked(file(KEXEC))),
             Self::BzImage => (
                 BootKernel::BzImage(file(BZIMAGE)),
                 CaptureKernel::BzImage(file(BZIMAGE)),
@@ -68,7 +69,7 @@ impl Converted {
 }
 
 const BOOT: &str = "vmlinux";
-const KEXEC: &str = "vmlinux-kexec";
+const KEXEC: &str = "bzImage-unpacked";
 const BZIMAGE: &str = "bzImage";
 
 /// A kernel that cannot be used.
@@ -124,7 +125,7 @@ pub fn convert(kernel: &[u8], directory: &Path) -> Result<(Converted, String), K
 
 fn write_elf(vmlinux: &Vmlinux<'_>, directory: &Path) -> Result<(Converted, String), KernelError> {
     let release = vmlinux.release()?.to_owned();
-    fs::write(directory.join(BOOT), vmlinux.rewritten(Form::Boot)?)?;
-    fs::write(directory.join(KEXEC), vmlinux.rewritten(Form::Kexec)?)?;
-    Ok((Converted::Elf, release))
+    fs::write(directory.join(BOOT), vmlinux.trimmed()?)?;
+    fs::write(directory.join(KEXEC), unpacked::bzimage(vmlinux, &release)?)?;
+    Ok((Converted::Uncompressed, release))
 }

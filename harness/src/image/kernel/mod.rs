@@ -4,12 +4,13 @@ mod bzimage;
 mod convert;
 mod lzo;
 pub(super) mod payload;
+mod unpacked;
 mod vmlinux;
 
 pub use bzimage::{BzImage, BzImageError};
 pub use convert::{BootKernel, CaptureKernel, Converted, Kernel, KernelError, convert};
 pub use payload::{PayloadError, decompress};
-pub use vmlinux::{Form, Vmlinux, VmlinuxError};
+pub use vmlinux::{Vmlinux, VmlinuxError};
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -201,44 +201,36 @@ fn what_never_ends_is_cut_off() {
 }
 
 #[test]
-fn a_kernel_with_the_note_becomes_two_elf_files() {
+fn a_kernel_with_the_note_is_stored_uncompressed() {
     let plain = vmlinux(true);
     let directory = tempfile::tempdir().unwrap();
     for kernel in [plain.clone(), bzimage(&payloads(&plain)[3].1)] {
         let (converted, release) = convert(&kernel, directory.path()).unwrap();
-        assert_eq!(
-            (converted, release.as_str()),
-            (Converted::Elf, "6.1.0-50-amd64")
-        );
+        assert_eq!((converted, release.as_str()), (Converted::Uncompressed, "6.1.0-50-amd64"));
         let Kernel { boot, capture, .. } = converted.kernel(directory.path(), release);
-        let (BootKernel::Pvh(boot), CaptureKernel::Elf(capture)) = (boot, capture) else {
+        let (BootKernel::Pvh(boot), CaptureKernel::Unpacked(capture)) = (boot, capture) else {
             panic!()
         };
-        let (boot, capture) = (
-            std::fs::read(boot).unwrap(),
-            std::fs::read(capture).unwrap(),
-        );
-        assert!(boot.len() < plain.len() - 3000 && capture.len() < boot.len());
+        let (boot, capture) = (std::fs::read(boot).unwrap(), std::fs::read(capture).unwrap());
+
+        assert!(boot.len() < plain.len() - 3000);
         assert!(Vmlinux::parse(&boot).unwrap().has_pvh_note());
-        assert!(!Vmlinux::parse(&capture).unwrap().has_pvh_note());
-        // e_type, and entry and program headers where the loaders look for them.
-        assert_eq!((boot[16], capture[16]), (2, 3));
+        // Entry and program headers where the loader looks for them.
         assert_eq!(boot[24..40], plain[24..40]);
-        // The code is where its header says, with its memory size unchanged.
-        let number = |at: usize| u64::from_le_bytes(capture[at..at + 8].try_into().unwrap());
-        let (at, size, memory) = (
-            number(64 + 8) as usize,
-            number(64 + 32) as usize,
-            number(64 + 40),
-        );
-        assert_eq!(memory, (24 << 10) + 4096);
-        assert_eq!(capture[at..at + size], plain[0x1000..0x1000 + size]);
-        assert!(
-            plain[0x1000 + size..0x1000 + (24 << 10)]
-                .iter()
-                .all(|byte| *byte == 0)
-        );
-        assert_eq!(at + size, capture.len());
+
+        let number = |at: usize| u32::from_le_bytes(capture[at..at + 4].try_into().unwrap());
+        assert_eq!(&capture[0x202..0x206], b"HdrS");
+        assert_eq!(&capture[0x300..0x30e], b"6.1.0-50-amd64");
+        // Two megabytes of room for the entry, then the kernel with its memory size.
+        assert_eq!(number(0x260), (2 << 20) + (24 << 10) + 4096);
+        // The entry jumps to the kernel's first byte.
+        let entry = 0x400 + 0x200;
+        assert_eq!(capture[entry..entry + 3], [0x48, 0x8d, 0x05]);
+        assert_eq!(entry + 7 + number(entry + 3) as usize, 0x400 + (2 << 20));
+        assert_eq!(capture[entry + 7..entry + 9], [0xff, 0xe0]);
+        let code = &capture[0x400 + (2 << 20)..];
+        assert_eq!(*code, plain[0x1000..0x1000 + code.len()]);
+        assert!(plain[0x1000 + code.len()..0x1000 + (24 << 10)].iter().all(|byte| *byte == 0));
     }
 }
 
@@ -313,7 +305,8 @@ proptest! {
             if let Ok(vmlinux) = Vmlinux::parse(&file) {
                 vmlinux.has_pvh_note();
                 let _ = vmlinux.release();
-                let _ = vmlinux.rewritten(Form::Boot);
+                let _ = vmlinux.trimmed();
+                let _ = super::unpacked::bzimage(&vmlinux, "6.1");
             }
         }
     }

@@ -1,9 +1,7 @@
-//! The uncompressed kernel: an ELF file, rewritten into what boots and loads fastest.
+//! The uncompressed kernel: an ELF file, rewritten into what boots fastest.
 //!
 //! QEMU starts an ELF kernel directly when it has the note of PVH, so that the guest need not
-//! decompress it, which under emulation costs seconds. kexec loads an ELF kernel too; it places it
-//! inside the reserved memory only if its type is "shared object", which the x86-64 kernel's
-//! position-independent start allows.
+//! decompress it, which under emulation costs seconds.
 
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::endian::{LittleEndian, U16, U64};
@@ -40,15 +38,6 @@ pub struct Vmlinux<'a> {
     segments: &'a [ProgramHeader64<E>],
 }
 
-/// Which of the two rewritten forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// For QEMU's `-kernel`: with the notes.
-    Boot,
-    /// For `kexec --args-linux -p`: loaded segments only, type "shared object".
-    Kexec,
-}
-
 impl<'a> Vmlinux<'a> {
     /// Checks the headers.
     ///
@@ -71,6 +60,21 @@ impl<'a> Vmlinux<'a> {
             header,
             segments,
         })
+    }
+
+    /// The whole file.
+    pub(super) fn file(&self) -> &'a [u8] {
+        self.file
+    }
+
+    /// Its program headers.
+    pub(super) fn segments(&self) -> &'a [ProgramHeader64<E>] {
+        self.segments
+    }
+
+    /// Physical address of `startup_64`.
+    pub(super) fn entry(&self) -> u64 {
+        self.header.e_entry(LittleEndian)
     }
 
     /// Whether QEMU can start it: it has the note `XEN_ELFNOTE_PHYS32_ENTRY`.
@@ -107,10 +111,9 @@ impl<'a> Vmlinux<'a> {
     ///
     /// # Errors
     /// [`VmlinuxError::Segments`].
-    pub fn rewritten(&self, form: Form) -> Result<Vec<u8>, VmlinuxError> {
+    pub fn trimmed(&self) -> Result<Vec<u8>, VmlinuxError> {
         let kept = |segment: &&ProgramHeader64<E>| match segment.p_type(LittleEndian) {
-            elf::PT_LOAD => true,
-            elf::PT_NOTE => form == Form::Boot,
+            elf::PT_LOAD | elf::PT_NOTE => true,
             _ => false,
         };
         let segments: Vec<_> = self.segments.iter().filter(kept).collect();
@@ -145,9 +148,6 @@ impl<'a> Vmlinux<'a> {
         first.e_shoff = U64::new(LittleEndian, 0);
         first.e_shnum = U16::new(LittleEndian, 0);
         first.e_shstrndx = U16::new(LittleEndian, elf::SymbolSection(0));
-        if form == Form::Kexec {
-            first.e_type = U16::new(LittleEndian, elf::ET_DYN);
-        }
         let mut out = Vec::with_capacity(contents_at + contents.len());
         out.extend_from_slice(bytes_of(&first));
         for header in &headers {
@@ -162,7 +162,7 @@ impl<'a> Vmlinux<'a> {
 /// Notes need 4; a cache line costs nothing.
 const ALIGNMENT: usize = 64;
 
-fn without_trailing_zeros(data: &[u8]) -> &[u8] {
+pub(super) fn without_trailing_zeros(data: &[u8]) -> &[u8] {
     let end = data
         .iter()
         .rposition(|byte| *byte != 0)
