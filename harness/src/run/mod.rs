@@ -20,7 +20,7 @@ pub use keep::{command, keep, names};
 pub use plan::{Plan, PlanError, Shell, Stage};
 pub use known::{accelerator, capabilities};
 pub use prepare::{PrepareError, Prepared, prepare};
-pub use schedule::{Capacity, Load, all};
+pub use schedule::{Capacity, Load, all, one};
 
 use crate::image::{Image, Qemu};
 use crate::machine::MachineError;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Event, Job, drill};
+use super::{DrillResult, Event, HarnessError, Job, drill, runtime};
 use crate::units::Bytes;
 
 /// What the host can carry at once.
@@ -92,6 +92,15 @@ pub async fn all(jobs: Vec<Arc<Job>>, capacity: Capacity, events: mpsc::Unbounde
             },
         }
     }
+}
+
+/// Runs one drill on this thread, with nobody watching.
+///
+/// # Errors
+/// The harness failed.
+pub fn one(job: &Job) -> Result<DrillResult, HarnessError> {
+    let (events, _) = mpsc::unbounded_channel();
+    runtime()?.block_on(drill::run(job, &events))
 }
 
 #[cfg(test)]
