@@ -58,7 +58,10 @@ impl Healthy<'_> {
         }
         command.arg(self.root.join("scenarios/healthy.yaml"));
         // No pending snapshot is written, whatever the outcome.
-        command.env("CI", "true").stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .env("CI", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command
     }
 
@@ -67,7 +70,10 @@ impl Healthy<'_> {
         let json = self.scratch.join("drills.json");
         let log = self.scratch.join("crashdrill.log");
         let mut command = self.command(variants);
-        command.arg("--json").arg(&json).args(["-j", &variants.len().to_string()]);
+        command
+            .arg("--json")
+            .arg(&json)
+            .args(["-j", &variants.len().to_string()]);
         command.stderr(fs::File::create(&log)?);
 
         let begin = Instant::now();
@@ -81,12 +87,11 @@ impl Healthy<'_> {
             }
             peak
         });
-        let id = Id::Pid(Pid::from_raw(pid.try_into()?));
-        waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
+        let (own_cpu, children_cpu) = cpu_times_at_end(&child)?;
         let wall = begin.elapsed();
-        // Ended and not yet waited for: its times are complete and still there.
-        let (own_cpu, children_cpu) = cpu_times(pid)?;
-        let peak = sampler.join().map_err(|_| "reading crashdrill's memory failed")?;
+        let peak = sampler
+            .join()
+            .map_err(|_| "reading crashdrill's memory failed")?;
         let status = child.wait()?;
 
         let failed = |why: &str| -> Failure {
@@ -98,14 +103,23 @@ impl Healthy<'_> {
             return Err(failed("failed"));
         }
         let run: Value = serde_json::from_str(&fs::read_to_string(&json)?)?;
-        let drills = run["drills"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let drills = run["drills"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let saved = |drill: &Value| drill["outcome"]["verdict"] == "vmcore-saved";
         if drills.len() != variants.len() || !drills.iter().all(saved) {
             return Err(failed("saved no dump"));
         }
         let timelines = drills.iter().map(timeline).collect::<Option<_>>();
         let timelines = timelines.ok_or_else(|| failed("told no times"))?;
-        Ok(Run { wall, timelines, own_cpu, children_cpu, peak })
+        Ok(Run {
+            wall,
+            timelines,
+            own_cpu,
+            children_cpu,
+            peak,
+        })
     }
 
     /// From the command to the start of QEMU for the guest, once. The drill is then interrupted.
@@ -155,7 +169,10 @@ fn wrapper(qemu: &Qemu, directory: &Path, fifo: &Path) -> Result<PathBuf, Failur
         "case \" $* \" in *' -kernel '*) echo > {} ;; esac\nexec",
         quoted(fifo.as_os_str())
     );
-    for word in [command.get_program()].into_iter().chain(command.get_args()) {
+    for word in [command.get_program()]
+        .into_iter()
+        .chain(command.get_args())
+    {
         script += &format!(" {}", quoted(word));
     }
     script += " \"$@\"\n";
@@ -168,26 +185,47 @@ fn wrapper(qemu: &Qemu, directory: &Path, fifo: &Path) -> Result<PathBuf, Failur
 }
 
 fn timeline(drill: &Value) -> Option<(Vec<(String, f64)>, f64)> {
-    let mark = |mark: &Value| Some((mark["phase"].as_str()?.to_owned(), mark["seconds"].as_f64()?));
-    let marks = drill["timeline"].as_array()?.iter().map(mark).collect::<Option<_>>()?;
+    let mark = |mark: &Value| {
+        Some((
+            mark["phase"].as_str()?.to_owned(),
+            mark["seconds"].as_f64()?,
+        ))
+    };
+    let marks = drill["timeline"]
+        .as_array()?
+        .iter()
+        .map(mark)
+        .collect::<Option<_>>()?;
     Some((marks, drill["seconds"].as_f64()?))
 }
 
 /// VmHWM of /proc/PID/status; `None` once the process has ended.
 fn peak_memory(pid: u32) -> Option<Bytes> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(Bytes(kib * Bytes::KIB))
 }
 
-/// Of the process itself, and of its children that it has waited for: utime + stime, and
-/// cutime + cstime of /proc/PID/stat, fields 14 to 17 (proc_pid_stat(5)).
-fn cpu_times(pid: u32) -> Result<(Duration, Duration), Failure> {
+/// Waits for the end of a process. What it used itself, and what the children that it has waited
+/// for did: utime + stime, and cutime + cstime of /proc/PID/stat, fields 14 to 17
+/// (proc_pid_stat(5)). It is not waited for with wait(2), so these are complete and still there.
+pub(crate) fn cpu_times_at_end(child: &Child) -> Result<(Duration, Duration), Failure> {
+    let pid = child.id();
+    let id = Id::Pid(Pid::from_raw(pid.try_into()?));
+    waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').ok_or("/proc/PID/stat without a name")?;
-    let ticks: Vec<u64> =
-        fields.split_whitespace().skip(11).take(4).map(str::parse).collect::<Result<_, _>>()?;
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .ok_or("/proc/PID/stat without a name")?;
+    let ticks: Vec<u64> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     let [user, system, children_user, children_system] = ticks[..] else {
         return Err("/proc/PID/stat is too short".into());
     };

@@ -17,6 +17,7 @@ use crashdrill::verdict::outcome::Phase;
 use crashdrill::vmcore;
 
 use super::Failure;
+use super::drill::cpu_times_at_end;
 
 /// Kernel and archive of the reference, as files.
 pub(crate) struct Reference {
@@ -28,6 +29,8 @@ pub(crate) struct Reference {
 pub(crate) struct Run {
     /// From QEMU's start to its end.
     pub(crate) wall: Duration,
+    /// User and system time of QEMU.
+    pub(crate) cpu: Duration,
     /// When each phase began, from QEMU's start.
     pub(crate) timeline: Vec<(Phase, Duration)>,
 }
@@ -49,7 +52,10 @@ impl Reference {
         tree(&first, include_str!("../reference/first-init.sh"))?;
         programs(job, &["busybox", "kexec"], &first)?;
         fs::copy(&kernel, first.join("boot/vmlinuz"))?;
-        fs::write(first.join("boot/capture-cmdline"), &job.plan.capture_commandline)?;
+        fs::write(
+            first.join("boot/capture-cmdline"),
+            &job.plan.capture_commandline,
+        )?;
         cpio(job, &capture, &first.join("boot/capture.cpio"))?;
 
         let initramfs = directory.join("first.cpio");
@@ -75,14 +81,33 @@ impl Reference {
         );
 
         let mut command = job.qemu.command();
-        command.args(["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]);
+        command.args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-no-reboot",
+        ]);
         command.args(["-M", plan.machine_type(), "-cpu", &plan.cpu_model()]);
-        command.args(["-smp", &plan.cpus.to_string(), "-m", &format!("size={}", plan.memory)]);
-        command.args(["-accel", match accel {
-            Accel::Kvm => "kvm",
-            Accel::Tcg => "tcg,thread=multi",
-        }]);
-        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initramfs);
+        command.args([
+            "-smp",
+            &plan.cpus.to_string(),
+            "-m",
+            &format!("size={}", plan.memory),
+        ]);
+        command.args([
+            "-accel",
+            match accel {
+                Accel::Kvm => "kvm",
+                Accel::Tcg => "tcg,thread=multi",
+            },
+        ]);
+        command
+            .arg("-kernel")
+            .arg(&self.kernel)
+            .arg("-initrd")
+            .arg(&self.initramfs);
         command.args(["-append", &plan.append, "-drive", &drive]);
         command.args(["-device", "nvme,serial=dump,drive=dump"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -103,8 +128,9 @@ impl Reference {
             let marks = recorder.console(&bytes[..count]);
             timeline.extend(marks.iter().map(|mark| (mark.phase, begin.elapsed())));
         }
-        let status = qemu.wait()?;
+        let (cpu, _) = cpu_times_at_end(&qemu)?;
         let wall = begin.elapsed();
+        let status = qemu.wait()?;
 
         let dump = has_dump(&disk);
         if !status.success() || !matches!(dump, Ok(true)) {
@@ -114,7 +140,11 @@ impl Reference {
             let what = format!("the reference left no dump ({status}, {dump:?})");
             return Err(format!("{what}; its console ended with\n{}", tail.join("\n")).into());
         }
-        Ok(Run { wall, timeline })
+        Ok(Run {
+            wall,
+            cpu,
+            timeline,
+        })
     }
 }
 
@@ -154,9 +184,16 @@ fn programs(job: &Job, names: &[&str], directory: &Path) -> Result<(), Failure> 
 /// The drill's modules, numbered in the order in which the drill loads them.
 fn modules(job: &Job, directory: &Path) -> Result<(), Failure> {
     let capture = &job.plan.capture;
-    let drivers = capture.order.drivers.iter().flat_map(|driver| &driver.modules);
+    let drivers = capture
+        .order
+        .drivers
+        .iter()
+        .flat_map(|driver| &driver.modules);
     for (number, module) in drivers.chain(&capture.order.filesystem_modules).enumerate() {
-        let file = capture.modules.get(&module.path).ok_or("a module without its file")?;
+        let file = capture
+            .modules
+            .get(&module.path)
+            .ok_or("a module without its file")?;
         let name = format!("modules/{number:02}-{}.ko", module.name);
         fs::write(directory.join(name), file.read()?)?;
     }
@@ -191,7 +228,11 @@ fn walk(root: &Path, below: &Path, list: &mut Vec<String>) -> Result<(), Failure
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = below.join(entry.file_name());
-        list.push(path.to_str().ok_or("a file name that is not UTF-8")?.to_owned());
+        list.push(
+            path.to_str()
+                .ok_or("a file name that is not UTF-8")?
+                .to_owned(),
+        );
         if entry.file_type()?.is_dir() {
             walk(root, &path, list)?;
         }
