@@ -26,6 +26,9 @@ use crate::vmcore;
 /// gather in the pipe, which saves nearly all wake-ups. Nothing waits for it: the end of a machine
 /// is told by QMP and by the end of the pipes.
 const GATHER: Duration = Duration::from_millis(20);
+/// Room for one read: what a pipe holds by default (pipe(7)). Without room of its own, a buffer is
+/// given 64 bytes a read, and every 20 ms that is slower than a booting kernel prints.
+const READ: usize = 64 << 10;
 /// How often the limits are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// ttyS0 kept byte for byte, at most; a guest that prints more is noisy, not interesting.
@@ -269,6 +272,7 @@ async fn gathered(
     into: &mut Vec<u8>,
 ) -> io::Result<usize> {
     sleep_until(not_before).await;
+    into.reserve(READ);
     from.read_buf(into).await
 }
 

@@ -38,6 +38,8 @@ pub struct Kernel {
     pub boot: BootKernel,
     /// For the capture kernel.
     pub capture: CaptureKernel,
+    /// The bzImage as it was given or packaged; none when a vmlinux was given.
+    pub stock: Option<PathBuf>,
 }
 
 /// How a kernel was stored by [`convert`].
@@ -60,10 +62,12 @@ impl Converted {
                 CaptureKernel::BzImage(file(BZIMAGE)),
             ),
         };
+        let stock = Some(file(BZIMAGE)).filter(|stock| stock.is_file());
         Kernel {
             release,
             boot,
             capture,
+            stock,
         }
     }
 }
@@ -95,7 +99,8 @@ pub enum KernelError {
     Io(#[from] io::Error),
 }
 
-/// Reads a bzImage or vmlinux and writes into `directory` what boots and what kexec loads.
+/// Reads a bzImage or vmlinux and writes into `directory` what boots and what kexec loads; a
+/// bzImage is kept there too.
 /// Returns how, and the kernel's release.
 ///
 /// # Errors
@@ -112,6 +117,7 @@ pub fn convert(kernel: &[u8], directory: &Path) -> Result<(Converted, String), K
     let plain = decompress(image.payload)?;
     // A 32-bit kernel is no kernel for this, so its ELF must parse as an x86-64 one.
     let vmlinux = Vmlinux::parse(&plain)?;
+    fs::write(directory.join(BZIMAGE), kernel)?;
     if vmlinux.has_pvh_note() {
         return write_elf(&vmlinux, directory);
     }
@@ -119,7 +125,6 @@ pub fn convert(kernel: &[u8], directory: &Path) -> Result<(Converted, String), K
         Some(release) => release,
         None => vmlinux.release()?,
     };
-    fs::write(directory.join(BZIMAGE), kernel)?;
     Ok((Converted::BzImage, release.to_owned()))
 }
 
