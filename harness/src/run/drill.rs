@@ -54,7 +54,15 @@ pub(super) async fn run(
         .until_over(&mut machine, |phase, at| tell(Event::Phase { id: id.clone(), phase, at }))
         .await?;
     let end = match stop {
-        Stop::Ended => end_of(&machine.ended().await.map_err(|error| watch.died(error))?),
+        Stop::Ended => match machine.ended().await {
+            Ok(shutdown) => end_of(&shutdown),
+            Err(error) => {
+                // How far the guest came may still be in the pipes. That they cannot be read is
+                // no news beside QEMU's death.
+                let _ = watch.drain(&mut machine).await;
+                return Err(watch.died(error));
+            }
+        },
         Stop::Enough(end) => {
             machine.kill().await?;
             end
