@@ -1,0 +1,289 @@
+//! Whatever is killed, and whenever: nothing is left behind, and no snapshot changes.
+//!
+//! The real `crashdrill` runs with a stand-in for QEMU, this very executable, that plays a recorded
+//! drill up to a given phase, says so, and stays there until a signal comes.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+#[path = "nothing_left/stand_in.rs"]
+mod stand_in;
+#[path = "nothing_left/world.rs"]
+mod world;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, signal};
+
+use world::{Run, SNAPSHOT, Template, World};
+
+/// Before a machine runs: QEMU is asked for its version and its devices, and has to greet.
+const BEFORE: [&str; 3] = ["version", "capabilities", "greeting"];
+const PHASES: [&str; 8] = [
+    "firmware",
+    "first-kernel",
+    "armed",
+    "crashed",
+    "capture-kernel",
+    "capture-drivers",
+    "saving",
+    "saved",
+];
+/// With `--accept`, so that a wrong verdict would be written down.
+const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
+
+fn main() -> ExitCode {
+    if std::env::var_os(stand_in::FIFO).is_some() {
+        stand_in::run();
+    }
+    let arguments = Arguments::from_args();
+    let template = Arc::new(Template::new().unwrap());
+    let mut trials = Vec::new();
+    let mut add = |name: String, test: Box<dyn Fn(&Template) + Send>| {
+        let template = template.clone();
+        trials.push(Trial::test(name, move || {
+            test(&template);
+            Ok(())
+        }));
+    };
+    for place in BEFORE.into_iter().chain(PHASES) {
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+            let name = format!("crashdrill gets {signal} at {place}");
+            add(
+                name,
+                Box::new(move |template| crashdrill_is_killed(template, place, signal)),
+            );
+        }
+        let name = format!("ctrl-c on a terminal at {place}");
+        add(
+            name,
+            Box::new(move |template| group_is_interrupted(template, place)),
+        );
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            let name = format!("QEMU gets {signal} at {place}");
+            add(
+                name,
+                Box::new(move |template| qemu_is_killed(template, place, signal)),
+            );
+        }
+    }
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let name = format!("crashdrill gets {signal} with three drills running");
+        add(
+            name,
+            Box::new(move |template| many_are_killed(template, signal)),
+        );
+        let name = format!("crashdrill gets {signal} while an image is fetched");
+        add(
+            name,
+            Box::new(move |template| fetching_is_killed(template, signal)),
+        );
+    }
+    add("apt-get is killed".into(), Box::new(apt_is_killed));
+    add(
+        "one of two QEMUs is killed".into(),
+        Box::new(one_of_two_is_killed),
+    );
+    add("no room for temporary files".into(), Box::new(no_room));
+    add(
+        "what is kept is the user's alone".into(),
+        Box::new(kept_is_private),
+    );
+
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // exit() would leave its directory.
+    drop(template);
+    conclusion.exit_code()
+}
+
+fn shell_status(signal: Signal) -> i32 {
+    128 + signal as i32
+}
+
+fn crashdrill_is_killed(template: &Template, place: &str, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill(place, &DRILL).unwrap()).unwrap();
+    let qemu = world.arrived(&run, 1);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemu);
+}
+
+fn group_is_interrupted(template: &Template, place: &str) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill(place, &DRILL).unwrap()).unwrap();
+    let qemu = world.arrived(&run, 1);
+    run.signal_group(Signal::SIGINT);
+    assert_eq!(
+        run.ended(),
+        shell_status(Signal::SIGINT),
+        "{}",
+        world.stderr()
+    );
+    world.assert_nothing_is_left(&qemu);
+}
+
+fn qemu_is_killed(template: &Template, place: &str, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill(place, &DRILL).unwrap()).unwrap();
+    let qemu = world.arrived(&run, 1);
+    qemu[0].signal(signal);
+    let status = run.ended();
+    let said = world.stderr();
+    assert_eq!(status, 3, "{said}");
+    assert!(said.contains("QEMU"), "{said}");
+    if PHASES.contains(&place) {
+        assert!(said.contains(&format!("in phase {place},")), "{said}");
+        let how = match signal {
+            // QEMU takes it for a request, and says so.
+            Signal::SIGTERM => "host-signal",
+            _ => "SIGKILL",
+        };
+        assert!(said.contains(how), "{said}");
+    }
+    world.assert_nothing_is_left(&qemu);
+}
+
+fn many_are_killed(template: &Template, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let mut arguments = vec!["run", "-j", "3", "--accept"];
+    for variant in ["nvme", "virtio-blk", "ahci"] {
+        arguments.extend(["--variant", variant]);
+    }
+    let mut run = Run::start(world.crashdrill("saving", &arguments).unwrap()).unwrap();
+    let qemus = world.arrived(&run, 3);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+fn one_of_two_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let arguments = [
+        "run",
+        "-j",
+        "2",
+        "--variant",
+        "nvme",
+        "--variant",
+        "ahci",
+        "--accept",
+        "--json",
+        "out",
+    ];
+    let mut run = Run::start(world.crashdrill("saving", &arguments).unwrap()).unwrap();
+    let qemus = world.arrived(&run, 2);
+    qemus[0].signal(Signal::SIGKILL);
+    qemus[1].signal(Signal::SIGUSR1);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+
+    let accepted = fs::read_to_string(world.path("root/snapshots/healthy@ahci.snap"));
+    let kept = fs::read_to_string(world.path("root/snapshots/healthy@nvme.snap")).unwrap();
+    match accepted {
+        // It was nvme's QEMU that was killed.
+        Ok(text) => {
+            assert!(text.contains("verdict:"), "{text}");
+            assert_eq!(kept, SNAPSHOT);
+        }
+        Err(_) => assert_ne!(kept, SNAPSHOT),
+    }
+}
+
+/// A world whose cache is empty, and whose apt-get stays for ever.
+fn fetching(template: &Template) -> World {
+    let mut world = World::new(template).unwrap();
+    fs::remove_dir_all(world.path("cache")).unwrap();
+    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), world.path("bin/apt-get"))
+        .unwrap();
+    world.settle().unwrap();
+    world
+}
+
+fn fetch(world: &World) -> Run {
+    let mut command = world.crashdrill("fetching", &DRILL).unwrap();
+    command
+        .env("PATH", world.path("bin"))
+        .env("CRASHDRILL_MIRROR", "file:/nonexistent");
+    Run::start(command).unwrap()
+}
+
+/// The lock files of the cache are all that a fetch may leave.
+fn assert_cache_is_empty(world: &World) {
+    for entry in fs::read_dir(world.path("cache/image")).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(
+            name.to_string_lossy().ends_with(".lock"),
+            "{name:?} is left"
+        );
+    }
+    fs::remove_dir_all(world.path("cache")).unwrap();
+}
+
+fn fetching_is_killed(template: &Template, signal: Signal) {
+    let world = fetching(template);
+    let mut run = fetch(&world);
+    let apt = world.arrived(&run, 1);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    // What was half fetched is swept by whatever next looks at the cache.
+    let mut next = Run::start(world.crashdrill("", &["image", "list"]).unwrap()).unwrap();
+    assert_eq!(next.ended(), 0, "{}", world.stderr());
+    assert_cache_is_empty(&world);
+    world.assert_nothing_is_left(&apt);
+}
+
+fn apt_is_killed(template: &Template) {
+    let world = fetching(template);
+    let mut run = fetch(&world);
+    let apt = world.arrived(&run, 1);
+    apt[0].signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    assert_cache_is_empty(&world);
+    world.assert_nothing_is_left(&apt);
+}
+
+/// A limit on the size of files stands for a full disk: it needs no privilege.
+fn no_room(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut command = world.crashdrill("", &DRILL).unwrap();
+    let limit = || {
+        setrlimit(Resource::RLIMIT_FSIZE, 1 << 20, 1 << 20)?;
+        // As a full disk: an error, no signal.
+        // SAFETY: no handler is installed.
+        unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only setrlimit and sigaction are called.
+    unsafe { command.pre_exec(limit) };
+    let mut run = Run::start(command).unwrap();
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    assert!(
+        world.stderr().contains("cannot make the initramfs"),
+        "{}",
+        world.stderr()
+    );
+    world.assert_nothing_is_left(&[]);
+}
+
+fn kept_is_private(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut command = world
+        .crashdrill("", &["run", "--variant", "nvme", "--keep"])
+        .unwrap();
+    command.env("CI", "true");
+    let mut run = Run::start(command).unwrap();
+    assert_eq!(run.ended(), 1, "{}", world.stderr());
+    let kept = world.path("work/crashdrill-kept");
+    for directory in [&kept, &kept.join("healthy@nvme")] {
+        let mode = fs::metadata(directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700, "{}", directory.display());
+    }
+    assert!(kept.join("healthy@nvme/console.log").is_file());
+    fs::remove_dir_all(kept).unwrap();
+    // With CI set, not even the proposal of a snapshot.
+    world.assert_nothing_is_left(&[]);
+}
