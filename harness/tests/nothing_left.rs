@@ -83,6 +83,14 @@ fn main() -> ExitCode {
             Box::new(move |template| fetching_is_killed(template, signal)),
         );
     }
+    add(
+        "ctrl-c on a terminal while a disk is formatted".into(),
+        Box::new(formatting_is_interrupted),
+    );
+    add(
+        "crashdrill gets SIGKILL while a disk is formatted".into(),
+        Box::new(formatting_is_killed),
+    );
     add("apt-get is killed".into(), Box::new(apt_is_killed));
     add(
         "one of two QEMUs is killed".into(),
@@ -159,6 +167,45 @@ fn many_are_killed(template: &Template, signal: Signal) {
     run.process.signal(signal);
     assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
     world.assert_nothing_is_left(&qemus);
+}
+
+/// mke2fs must not be hit by what is typed for crashdrill.
+fn formatting_is_interrupted(template: &Template) {
+    let mut world = World::new(template).unwrap();
+    world.wait_in_mke2fs(template).unwrap();
+    let mut run = Run::start(world.crashdrill("greeting", &DRILL).unwrap()).unwrap();
+    world.heard(&run, 1);
+    run.signal_group(Signal::SIGINT);
+    let _gate = world.open_gate().unwrap();
+    assert_eq!(
+        run.ended(),
+        shell_status(Signal::SIGINT),
+        "{}",
+        world.stderr()
+    );
+    assert!(!world.stderr().contains("ERROR"), "{}", world.stderr());
+    world.assert_nothing_is_left(&[]);
+}
+
+fn formatting_is_killed(template: &Template) {
+    let mut world = World::new(template).unwrap();
+    world.wait_in_mke2fs(template).unwrap();
+    let mut run = Run::start(world.crashdrill("", &DRILL).unwrap()).unwrap();
+    world.heard(&run, 1);
+    let processes = world.processes();
+    assert!(
+        processes
+            .iter()
+            .any(|process| process.pid != run.process.pid)
+    );
+    run.process.signal(Signal::SIGKILL);
+    assert_eq!(
+        run.ended(),
+        shell_status(Signal::SIGKILL),
+        "{}",
+        world.stderr()
+    );
+    world.assert_nothing_is_left(&processes);
 }
 
 fn one_of_two_is_killed(template: &Template) {

@@ -44,19 +44,26 @@ impl Template {
         }
         for program in ["kexec", "makedumpfile", "busybox", "mke2fs"] {
             let path = image.join("userland/usr/bin").join(program);
-            fs::write(&path, program_that_does_nothing())?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+            write_program(&path, &exiting_program())?;
         }
+        write_program(&directory.path().join("waiting"), &waiting_program())?;
         Ok(Self(directory))
     }
 }
 
-/// A static ELF executable: `_exit(0)`.
-fn program_that_does_nothing() -> Vec<u8> {
-    const BASE: u64 = 0x40_0000;
-    const HEADERS: u64 = 64 + 56;
-    // mov eax, 60 (exit); xor edi, edi; syscall
-    let code = [0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05];
+/// Where an executable's code is loaded: after its headers.
+const ENTRY: u32 = 0x40_0000 + HEADERS;
+const HEADERS: u32 = 64 + 56;
+
+fn write_program(path: &Path, code: &[u8]) -> io::Result<()> {
+    fs::write(path, executable(code))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+/// A static ELF executable of this code.
+fn executable(code: &[u8]) -> Vec<u8> {
+    let entry = u64::from(ENTRY);
+    let headers = u64::from(HEADERS);
     let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     let half = |elf: &mut Vec<u8>, value: u16| elf.extend(value.to_le_bytes());
     let word = |elf: &mut Vec<u8>, value: u32| elf.extend(value.to_le_bytes());
@@ -65,7 +72,7 @@ fn program_that_does_nothing() -> Vec<u8> {
     half(&mut elf, 2);
     half(&mut elf, 62);
     word(&mut elf, 1);
-    for value in [BASE + HEADERS, 64, 0] {
+    for value in [entry, 64, 0] {
         long(&mut elf, value);
     }
     word(&mut elf, 0);
@@ -75,12 +82,64 @@ fn program_that_does_nothing() -> Vec<u8> {
     // PT_LOAD, read and execute: the whole file.
     word(&mut elf, 1);
     word(&mut elf, 5);
-    let size = HEADERS + code.len() as u64;
-    for value in [0, BASE, BASE, size, size, 0x1000] {
+    let size = headers + code.len() as u64;
+    for value in [0, entry - headers, entry - headers, size, size, 0x1000] {
         long(&mut elf, value);
     }
     elf.extend(code);
     elf
+}
+
+/// Says on the fifo that it is there, and ends well once `gate` is opened. It runs in the directory
+/// in which crashdrill runs.
+fn waiting_program() -> Vec<u8> {
+    const TEXT: &[u8] = b"formatting 0\n";
+    const FIFO: &[u8] = b"../../fifo\0";
+    const GATE: &[u8] = b"../../gate\0";
+    let text = ENTRY + 2;
+    let fifo = text + TEXT.len() as u32;
+    let gate = fifo + FIFO.len() as u32;
+    let code = [
+        // Over the texts.
+        &[0xeb, (TEXT.len() + FIFO.len() + GATE.len()) as u8],
+        TEXT,
+        FIFO,
+        GATE,
+        // open(FIFO, O_WRONLY)
+        &load(EDI, fifo),
+        &load(ESI, 1),
+        &load(EAX, 2),
+        &SYSCALL,
+        // mov edi, eax; write(edi, TEXT)
+        &[0x89, 0xc7],
+        &load(ESI, text),
+        &load(EDX, TEXT.len() as u32),
+        &load(EAX, 1),
+        &SYSCALL,
+        // open(GATE, O_RDONLY) waits for a writer.
+        &load(EDI, gate),
+        &load(ESI, 0),
+        &load(EAX, 2),
+        &SYSCALL,
+        &exiting_program(),
+    ];
+    code.concat()
+}
+
+fn exiting_program() -> Vec<u8> {
+    [&load(EDI, 0)[..], &load(EAX, 60), &SYSCALL].concat()
+}
+
+/// The opcodes of `mov register, value`.
+const EAX: u8 = 0xb8;
+const EDX: u8 = 0xba;
+const ESI: u8 = 0xbe;
+const EDI: u8 = 0xbf;
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
+fn load(register: u8, value: u32) -> [u8; 5] {
+    let [a, b, c, d] = value.to_le_bytes();
+    [register, a, b, c, d]
 }
 
 /// Scenarios, images, snapshots, a cache, a home and a TMPDIR of one's own.
@@ -128,6 +187,7 @@ impl World {
 
         let fifo = outer.path().join("fifo");
         mkfifo(&fifo, Mode::S_IRWXU)?;
+        mkfifo(&outer.path().join("gate"), Mode::S_IRWXU)?;
         // For writing too: it does not end when a stand-in has closed it.
         let fifo = OpenOptions::new()
             .read(true)
@@ -180,8 +240,35 @@ impl World {
         fs::read_to_string(self.outer.path().join("stderr")).unwrap_or_default()
     }
 
+    /// Makes mke2fs one that waits for [`World::open_gate`].
+    pub(crate) fn wait_in_mke2fs(&mut self, template: &Template) -> io::Result<()> {
+        let entry = fs::read_dir(self.path("cache/image"))?
+            .flatten()
+            .find(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        let mke2fs = entry.unwrap().path().join("userland/usr/bin/mke2fs");
+        fs::remove_file(&mke2fs)?;
+        fs::hard_link(template.0.path().join("waiting"), mke2fs)?;
+        self.settle()
+    }
+
+    /// Lets a waiting mke2fs go on.
+    pub(crate) fn open_gate(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.outer.path().join("gate"))
+    }
+
     /// Waits until `count` stand-ins are where they stay.
     pub(crate) fn arrived(&self, run: &Run, count: usize) -> Vec<Process> {
+        let pids = self.heard(run, count);
+        pids.into_iter()
+            .map(|pid| Process::open(pid).unwrap())
+            .collect()
+    }
+
+    /// The process ids of the first `count` stand-ins; 0 for one that does not know its own.
+    pub(crate) fn heard(&self, run: &Run, count: usize) -> Vec<i32> {
         let deadline = Instant::now() + SOON;
         let mut text = String::new();
         while text.lines().count() < count {
@@ -197,9 +284,8 @@ impl World {
             let read = (&self.fifo).read(&mut bytes).unwrap();
             text.push_str(str::from_utf8(&bytes[..read]).unwrap());
         }
-        let pid = |line: &str| line.split_once(' ').unwrap().1.parse().unwrap();
         text.lines()
-            .map(|line| Process::open(pid(line)).unwrap())
+            .map(|line| line.split_once(' ').unwrap().1.parse().unwrap())
             .collect()
     }
 
@@ -246,7 +332,7 @@ impl World {
     }
 
     /// Everything that descends from our crashdrill has our directory in its environment.
-    fn processes(&self) -> Vec<Process> {
+    pub(crate) fn processes(&self) -> Vec<Process> {
         let marker = self
             .outer
             .path()
