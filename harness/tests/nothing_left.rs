@@ -1,7 +1,8 @@
 //! Whatever is killed, and whenever: nothing is left behind, and no snapshot changes.
 //!
 //! The real `crashdrill` runs with a stand-in for QEMU, this very executable, that plays a recorded
-//! drill up to a given phase, says so, and stays there until a signal comes.
+//! drill up to a given phase, says so, and stays there until a signal comes. Two tests run a real
+//! drill in a real QEMU, which they fetch if need be.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "nothing_left/stand_in.rs"]
@@ -15,6 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crashdrill::image::{Cache, Silent, qemu};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -90,6 +92,14 @@ fn main() -> ExitCode {
     add(
         "crashdrill gets SIGKILL while a disk is formatted".into(),
         Box::new(formatting_is_killed),
+    );
+    add(
+        "crashdrill gets SIGKILL over a real QEMU".into(),
+        Box::new(real_crashdrill_is_killed),
+    );
+    add(
+        "a real QEMU gets SIGKILL".into(),
+        Box::new(real_qemu_is_killed),
     );
     add("apt-get is killed".into(), Box::new(apt_is_killed));
     add(
@@ -333,4 +343,53 @@ fn kept_is_private(template: &Template) {
     fs::remove_dir_all(kept).unwrap();
     // With CI set, not even the proposal of a snapshot.
     world.assert_nothing_is_left(&[]);
+}
+
+/// A real drill, with crashdrill's own cache.
+fn real(world: &World) -> Run {
+    let cache = Cache::from_env().unwrap();
+    let qemu = qemu::find(&cache, &Silent).unwrap();
+    let leading = qemu
+        .leading_args
+        .iter()
+        .map(|argument| argument.to_str().unwrap());
+    let real: Vec<&str> = [qemu.program.to_str().unwrap()]
+        .into_iter()
+        .chain(leading)
+        .collect();
+    let mut command = world.crashdrill("", &DRILL).unwrap();
+    command
+        .env("CRASHDRILL_CACHE", cache.root())
+        .env(stand_in::REAL, serde_json::to_string(&real).unwrap())
+        .envs(qemu.env.iter().map(|(name, value)| (name, value)));
+    Run::start(command).unwrap()
+}
+
+fn real_crashdrill_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut run = real(&world);
+    let qemu = world.arrived(&run, 1);
+    run.process.signal(Signal::SIGKILL);
+    assert_eq!(
+        run.ended(),
+        shell_status(Signal::SIGKILL),
+        "{}",
+        world.stderr()
+    );
+    world.assert_nothing_is_left(&qemu);
+}
+
+fn real_qemu_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut run = real(&world);
+    let qemu = world.arrived(&run, 1);
+    qemu[0].signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    let said = world.stderr();
+    assert!(
+        said.contains("QEMU ended by itself (killed by SIGKILL)"),
+        "{said}"
+    );
+    assert!(said.contains("in phase capture-"), "{said}");
+    world.assert_nothing_is_left(&qemu);
 }

@@ -1,12 +1,15 @@
-//! The test executable as QEMU or apt-get: says where it is, and stays there.
+//! The test executable as QEMU or apt-get: says where it is, and stays there. Or, with [`REAL`],
+//! the real QEMU with a listener on its console.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, parent_id};
 use std::path::Path;
-use std::process::exit;
+use std::process::{Command, exit};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::pause;
 use serde_json::{Value, json};
@@ -18,10 +21,24 @@ pub(crate) const STOP: &str = "CRASHDRILL_STAND_IN_STOP";
 /// What it does when it goes on from a phase: nothing (the drill ends well), or `enospc`.
 pub(crate) const THEN: &str = "CRASHDRILL_STAND_IN_THEN";
 
+/// The real QEMU and its leading arguments, as a JSON array.
+pub(crate) const REAL: &str = "CRASHDRILL_STAND_IN_REAL";
+/// Set: this process passes the console on.
+const LISTENER: &str = "CRASHDRILL_STAND_IN_LISTENER";
+
 const PLAY: &str = include_str!("healthy.play");
 
 pub(crate) fn run() -> ! {
     let arguments: Vec<String> = std::env::args().collect();
+    if std::env::var_os(LISTENER).is_some() {
+        listen();
+    }
+    if let Ok(real) = std::env::var(REAL) {
+        become_real(
+            &serde_json::from_str::<Vec<String>>(&real).unwrap(),
+            arguments,
+        );
+    }
     let has = |text: &str| arguments.iter().any(|argument| argument == text);
     if Path::new(&arguments[0]).ends_with("apt-get") {
         // What a killed fetch would leave: apt's own directories exist by now.
@@ -45,12 +62,16 @@ fn arrived(place: &str) -> bool {
     if std::env::var(STOP).as_deref() != Ok(place) {
         return false;
     }
+    tell(place, std::process::id());
+    true
+}
+
+fn tell(place: &str, pid: u32) {
     let fifo = std::env::var_os(FIFO).unwrap();
     let mut fifo = OpenOptions::new().write(true).open(fifo).unwrap();
     // One write: several stand-ins share the fifo.
-    let line = format!("{place} {}\n", std::process::id());
-    fifo.write_all(line.as_bytes()).unwrap();
-    true
+    fifo.write_all(format!("{place} {pid}\n").as_bytes())
+        .unwrap();
 }
 
 fn stay(place: &str) {
@@ -159,4 +180,59 @@ fn drill(arguments: &[String]) {
         "SHUTDOWN",
         json!({"guest": true, "reason": "guest-shutdown"}),
     );
+}
+
+/// This process becomes QEMU, which writes its console to a listener instead of the harness.
+fn become_real(real: &[String], arguments: Vec<String>) -> ! {
+    let mut arguments = arguments.into_iter().skip(1).collect::<Vec<_>>();
+    let prefix = "file,id=serial,path=";
+    if let Some(serial) = arguments
+        .iter_mut()
+        .find(|argument| argument.starts_with(prefix))
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let harness = OpenOptions::new()
+            .write(true)
+            .open(&serial[prefix.len()..])
+            .unwrap();
+        let mut listener = Command::new("/proc/self/exe");
+        listener
+            .env(LISTENER, "")
+            .stdin(reader)
+            .stdout(harness)
+            .spawn()
+            .unwrap();
+        fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        *serial = format!("{prefix}/dev/fd/{}", writer.as_raw_fd());
+        // QEMU's from here on.
+        std::mem::forget(writer);
+    }
+    let error = Command::new(&real[0])
+        .args(&real[1..])
+        .args(arguments)
+        .exec();
+    panic!("{}: {error}", real[0])
+}
+
+/// Passes on what QEMU, the parent, writes; tells when the capture kernel's command line comes by.
+fn listen() -> ! {
+    let mut told = false;
+    let mut harness = std::io::stdout().lock();
+    let mut qemu = std::io::stdin().lock();
+    let mut line = Vec::new();
+    while qemu.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        if harness
+            .write_all(&line)
+            .and_then(|()| harness.flush())
+            .is_err()
+        {
+            break;
+        }
+        if !told && line.windows(12).any(|window| window == b" elfcorehdr=") {
+            told = true;
+            tell("capture-kernel", parent_id());
+        }
+        line.clear();
+    }
+    exit(0)
 }
