@@ -13,7 +13,7 @@ mod world;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use crashdrill::image::{Cache, Silent, qemu};
@@ -37,6 +37,27 @@ const PHASES: [&str; 8] = [
 ];
 /// With `--accept`, so that a wrong verdict would be written down.
 const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
+
+const SINGLE: [(&str, fn(&Template)); 9] = [
+    (
+        "crashdrill gets SIGKILL over a real QEMU",
+        real_crashdrill_is_killed,
+    ),
+    ("a real QEMU gets SIGKILL", real_qemu_is_killed),
+    (
+        "ctrl-c on a terminal while a disk is formatted",
+        formatting_is_interrupted,
+    ),
+    (
+        "crashdrill gets SIGKILL while a disk is formatted",
+        formatting_is_killed,
+    ),
+    ("apt-get is killed", apt_is_killed),
+    ("one of two QEMUs is killed", one_of_two_is_killed),
+    ("no room for temporary files", no_room),
+    ("QEMU has no room and says so", qemu_stops_without_room),
+    ("what is kept is the user's alone", kept_is_private),
+];
 
 fn main() -> ExitCode {
     if std::env::var_os(stand_in::FIFO).is_some() {
@@ -85,32 +106,16 @@ fn main() -> ExitCode {
             Box::new(move |template| fetching_is_killed(template, signal)),
         );
     }
-    add(
-        "ctrl-c on a terminal while a disk is formatted".into(),
-        Box::new(formatting_is_interrupted),
-    );
-    add(
-        "crashdrill gets SIGKILL while a disk is formatted".into(),
-        Box::new(formatting_is_killed),
-    );
-    add(
-        "crashdrill gets SIGKILL over a real QEMU".into(),
-        Box::new(real_crashdrill_is_killed),
-    );
-    add(
-        "a real QEMU gets SIGKILL".into(),
-        Box::new(real_qemu_is_killed),
-    );
-    add("apt-get is killed".into(), Box::new(apt_is_killed));
-    add(
-        "one of two QEMUs is killed".into(),
-        Box::new(one_of_two_is_killed),
-    );
-    add("no room for temporary files".into(), Box::new(no_room));
-    add(
-        "what is kept is the user's alone".into(),
-        Box::new(kept_is_private),
-    );
+    for (name, test) in SINGLE {
+        add(name.to_owned(), Box::new(test));
+    }
+    let full = template.clone();
+    let trial = Trial::test("QEMU has no room and tells the guest only", move || {
+        qemu_goes_on_without_room(&full);
+        Ok(())
+    });
+    // Ignored, and shown so, where the host gives no user namespaces.
+    trials.push(trial.with_ignored_flag(!has_namespaces(&template)));
 
     let conclusion = libtest_mimic::run(&arguments, trials);
     // exit() would leave its directory.
@@ -324,6 +329,66 @@ fn no_room(template: &Template) {
         world.stderr()
     );
     world.assert_nothing_is_left(&[]);
+}
+
+/// What a guest makes of a disk that the host cannot write is no verdict.
+fn disk_cannot_be_written(world: &World, mut command: Command, then: &str) {
+    command.env(stand_in::THEN, then);
+    let mut run = Run::start(command).unwrap();
+    let qemu = world.arrived(&run, 1);
+    qemu[0].signal(Signal::SIGUSR1);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    assert!(
+        world.stderr().contains("No space left on device"),
+        "{}",
+        world.stderr()
+    );
+    world.assert_nothing_is_left(&qemu);
+}
+
+fn qemu_stops_without_room(template: &Template) {
+    let world = World::new(template).unwrap();
+    let command = world.crashdrill("saving", &DRILL).unwrap();
+    disk_cannot_be_written(&world, command, "stopped");
+}
+
+fn qemu_goes_on_without_room(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut command = small_tmp(&world.crashdrill("saving", &DRILL).unwrap());
+    world.redirect(&mut command).unwrap();
+    disk_cannot_be_written(&world, command, "full");
+}
+
+/// The same command with a file system of 16 MiB for its TMPDIR, which needs no privilege where the
+/// kernel gives user namespaces to everybody.
+fn small_tmp(command: &Command) -> Command {
+    const SCRIPT: &str = r#"mount -t tmpfs -o size=16m tmpfs "$TMPDIR" && exec "$0" "$@""#;
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    unshare
+}
+
+/// Whether [`small_tmp`] works here.
+fn has_namespaces(template: &Template) -> bool {
+    let world = World::new(template).unwrap();
+    let mut command = Command::new("true");
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("TMPDIR", world.path("tmp"));
+    let mut command = small_tmp(&command);
+    command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 fn kept_is_private(template: &Template) {

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 pub(crate) const FIFO: &str = "CRASHDRILL_STAND_IN_FIFO";
 /// Where it stays until a signal ends it, or SIGUSR1 lets it go on.
 pub(crate) const STOP: &str = "CRASHDRILL_STAND_IN_STOP";
-/// What it does when it goes on from a phase: nothing (the drill ends well), or `enospc`.
+/// What happens when it goes on from a phase: nothing (the drill ends well); `stopped`, as QEMU
+/// does when it cannot write to a disk and says so; `full`, when it tells the guest only.
 pub(crate) const THEN: &str = "CRASHDRILL_STAND_IN_THEN";
 
 /// The real QEMU and its leading arguments, as a JSON array.
@@ -162,16 +163,22 @@ fn drill(arguments: &[String]) {
                     let data = json!({"guest": false, "reason": "host-signal"});
                     return monitor.event("SHUTDOWN", data);
                 }
-                _ if std::env::var(THEN).as_deref() == Ok("enospc") => {
-                    let data = json!({
-                        "device": "", "node-name": "disk-virtio-blk-0", "operation": "write",
-                        "action": "stop", "nospace": true, "reason": "No space left on device",
-                    });
-                    monitor.event("BLOCK_IO_ERROR", data);
-                    monitor.event("STOP", json!({}));
-                    monitor.answer();
-                }
-                _ => {}
+                _ => match std::env::var(THEN).as_deref() {
+                    Ok("stopped") => {
+                        let data = json!({
+                            "device": "", "node-name": "disk-nvme-0", "operation": "write",
+                            "action": "stop", "nospace": true, "reason": "No space left on device",
+                        });
+                        monitor.event("BLOCK_IO_ERROR", data);
+                        monitor.event("STOP", json!({}));
+                        monitor.answer();
+                    }
+                    Ok("full") => {
+                        fill(arguments);
+                        break;
+                    }
+                    _ => {}
+                },
             },
             _ => {}
         }
@@ -180,6 +187,18 @@ fn drill(arguments: &[String]) {
         "SHUTDOWN",
         json!({"guest": true, "reason": "guest-shutdown"}),
     );
+}
+
+/// Writes to the disk until the host has no more room.
+fn fill(arguments: &[String]) {
+    let disk = arguments
+        .iter()
+        .find_map(|argument| argument.split_once("file.filename="));
+    let mut disk = OpenOptions::new()
+        .write(true)
+        .open(disk.unwrap().1)
+        .unwrap();
+    while disk.write_all(&[1; 4096]).is_ok() {}
 }
 
 /// This process becomes QEMU, which writes its console to a listener instead of the harness.

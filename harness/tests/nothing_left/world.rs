@@ -219,7 +219,6 @@ impl World {
             .arg("--root")
             .arg(self.path("root"))
             .args(arguments)
-            .current_dir(self.path("work"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path("home"))
@@ -227,13 +226,21 @@ impl World {
             .env("CRASHDRILL_CACHE", self.path("cache"))
             .env("CRASHDRILL_QEMU", std::env::current_exe()?)
             .env(stand_in::FIFO, self.outer.path().join("fifo"))
-            .env(stand_in::STOP, stop)
+            .env(stand_in::STOP, stop);
+        self.redirect(&mut command)?;
+        Ok(command)
+    }
+
+    /// Where crashdrill runs, and what it runs with besides arguments and environment.
+    pub(crate) fn redirect(&self, command: &mut Command) -> io::Result<()> {
+        command
+            .current_dir(self.path("work"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(self.outer.path().join("stderr"))?)
             // A process group of its own, as a shell's job has.
             .process_group(0);
-        Ok(command)
+        Ok(())
     }
 
     pub(crate) fn stderr(&self) -> String {
