@@ -1,5 +1,6 @@
 //! Fire drills for kdump: boot a machine, crash it, and prove that a dump was left behind.
 
+mod child;
 pub mod cli;
 pub mod console;
 pub mod image;

@@ -143,6 +143,10 @@ impl Run {
         let mut running = true;
         loop {
             tokio::select! {
+                // An interrupt counts before what it may have brought about.
+                biased;
+                _ = interrupt.recv() => return Ok(Status::Interrupted(2)),
+                _ = terminate.recv() => return Ok(Status::Interrupted(15)),
                 () = &mut all, if running => running = false,
                 event = events.recv() => match event {
                     Some(Event::Started { id }) => terminal.started(&id),
@@ -159,8 +163,6 @@ impl Run {
                     }
                     None => break,
                 },
-                _ = interrupt.recv() => return Ok(Status::Interrupted(2)),
-                _ = terminate.recv() => return Ok(Status::Interrupted(15)),
             }
         }
         finished.sort_by_key(|drill| ids.iter().position(|id| *id == drill.id));

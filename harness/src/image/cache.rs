@@ -184,6 +184,8 @@ impl Cache {
         progress: &dyn Progress,
         fill: impl Fn(&Path) -> Result<(), E>,
     ) -> Result<Entry, E> {
+        // Every start of a crashdrill comes by here, so what a killed one left does not stay.
+        self.sweep();
         let directory = self.root.join(id.kind.directory());
         let path = directory.join(id.file_name());
         let lock = open_lock(&directory, &id.file_name())?;
@@ -197,7 +199,6 @@ impl Cache {
             if path.is_dir() {
                 continue;
             }
-            sweep(&directory);
             let staging = Staging::new(staging_path(&directory, &id.file_name()))?;
             fill(&staging.path)?;
             staging.publish(&directory, &path)?;
@@ -210,6 +211,7 @@ impl Cache {
     /// # Errors
     /// When a directory cannot be read. An absent cache has no entries.
     pub fn entries(&self) -> Result<Vec<Listed>, CacheError> {
+        self.sweep();
         let mut listed = Vec::new();
         for kind in Kind::ALL {
             let directory = self.root.join(kind.directory());
@@ -217,7 +219,6 @@ impl Cache {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 read => read.map_err(failed("list", &directory))?,
             };
-            sweep(&directory);
             for entry in read {
                 let path = entry.map_err(failed("list", &directory))?.path();
                 let name = file_name(&path);
@@ -239,6 +240,12 @@ impl Cache {
         }
         listed.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         Ok(listed)
+    }
+
+    fn sweep(&self) {
+        for kind in Kind::ALL {
+            sweep(&self.root.join(kind.directory()));
+        }
     }
 
     /// Removes an entry that nobody has open.

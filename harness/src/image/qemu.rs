@@ -14,6 +14,7 @@ use super::cache::{Cache, Entry, EntryId, Kind};
 use super::error::{ImageError, io as failed};
 use super::progress::Progress;
 use super::userland::Userland;
+use crate::child::dying_with_us;
 
 /// Names the QEMU to use.
 pub const QEMU_VARIABLE: &str = "CRASHDRILL_QEMU";
@@ -188,7 +189,7 @@ fn ask_version(qemu: &Qemu) -> Result<(u32, u32, u32), ImageError> {
     };
     let mut command = qemu.command();
     command.arg("--version").stdin(Stdio::null());
-    let output = apt::dying_with_us(&mut command)
+    let output = dying_with_us(&mut command)
         .output()
         .map_err(|cause: io::Error| error(format!("cannot be run: {cause}")))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -79,6 +79,8 @@ pub enum Known {
     Resume,
     /// The guest told a paravirtual device that it panicked. Holds QEMU's action: `pause`, `run`…
     GuestPanicked(String),
+    /// A disk's file on the host could not be read or written. Holds why, in the host's words.
+    BlockIoError(String),
 }
 
 /// Data of SHUTDOWN and RESET.
@@ -118,6 +120,7 @@ impl Event {
             "STOP" => Known::Stop,
             "RESUME" => Known::Resume,
             "GUEST_PANICKED" => Known::GuestPanicked(self.data.get("action")?.as_str()?.to_owned()),
+            "BLOCK_IO_ERROR" => Known::BlockIoError(self.data.get("reason")?.as_str()?.to_owned()),
             _ => return None,
         })
     }

@@ -5,6 +5,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crashdrill_guest::report::{self, Report, Role};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -14,6 +16,7 @@ use super::assemble::{self, Assembled};
 use super::{DrillResult, Event, HarnessError, Job};
 use crate::console::Terminal;
 use crate::image::BootKernel;
+use crate::machine::qmp::{self, Known};
 use crate::machine::{Input, Inputs, Machine, MachineError, Shutdown};
 use crate::scenario::model::Limits;
 use crate::target::Target;
@@ -33,6 +36,8 @@ const READ: usize = 64 << 10;
 const TICK: Duration = Duration::from_secs(1);
 /// ttyS0 kept byte for byte, at most; a guest that prints more is noisy, not interesting.
 const MAX_CONSOLE: usize = 16 << 20;
+/// A full disk may still have a little less than the largest write of a guest: at most 2 MiB.
+const ROOM: i64 = 4 << 20;
 /// Reports kept byte for byte, at most.
 const MAX_REPORTS: usize = 4 << 20;
 
@@ -57,7 +62,15 @@ pub(super) async fn run(
         .until_over(&mut machine, |phase, at| tell(Event::Phase { id: id.clone(), phase, at }))
         .await?;
     let end = match stop {
-        Stop::Ended => end_of(&machine.ended().await.map_err(|error| watch.died(error))?),
+        Stop::Ended => match machine.ended().await {
+            Ok(shutdown) => end_of(&shutdown),
+            Err(error) => {
+                // How far the guest came may still be in the pipes. That they cannot be read is
+                // no news beside QEMU's death.
+                let _ = watch.drain(&mut machine).await;
+                return Err(watch.died(error));
+            }
+        },
         Stop::Enough(end) => {
             machine.kill().await?;
             end
@@ -68,6 +81,9 @@ pub(super) async fn run(
 
     let Watch { recorder, console, reports, timeline, capture_memory, .. } = watch;
     let dump = read_back(job, &files);
+    if !matches!(dump, Dump::Found(_)) {
+        has_room(&files)?;
+    }
     let evidence = recorder.finish(end, dump, job.plan.expectations.clone());
     Ok(DrillResult {
         outcome: judge(&evidence),
@@ -174,6 +190,10 @@ impl Watch {
                     self.report(&mut reports)?;
                 }
                 event = machine.qmp.next_event() => {
+                    let known = event.as_ref().ok().and_then(qmp::Event::known);
+                    if let Some(Known::BlockIoError(why)) = known {
+                        return Err(HarnessError::Disk(why));
+                    }
                     if event.is_err() || machine.qmp.shutdown().is_some() {
                         return Ok(Stop::Ended);
                     }
@@ -283,6 +303,21 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
 
 fn channel(what: &'static str) -> impl Fn(io::Error) -> HarnessError {
     move |source| HarnessError::Io { what, source }
+}
+
+/// Some of QEMU's controllers (nvme in 7.2) tell only the guest that the host's disk is full. A
+/// drill that leaves no dump there proves nothing.
+fn has_room(files: &Assembled) -> Result<(), HarnessError> {
+    for disk in &files.disks {
+        let size = disk.metadata().map_err(channel("looking at the disk"))?.len();
+        let end = i64::try_from(size).unwrap_or(i64::MAX - ROOM);
+        // Behind the end, and without moving it: what the disk holds stays as it is.
+        let room = fallocate(disk, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, ROOM);
+        if let Err(error @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) = room {
+            return Err(HarnessError::Disk(error.desc().to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// What the host finds on the dump target.

@@ -95,6 +95,11 @@ pub enum HarnessError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What the guest wrote did not get to the disk's file: what it then did, or did not, is not
+    /// the guest's doing.
+    #[error("the guest's disk could not be written: {0}; it lies in {directory}, TMPDIR can name \
+             another directory", directory = std::env::temp_dir().display())]
+    Disk(String),
     /// A channel to QEMU failed.
     #[error("{what}: {source}")]
     Io {

@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use crate::child::dying_with_us;
 use crate::units::Bytes;
 
 /// The same on every disk, so that a scenario can name its dump target by UUID= or LABEL=.
@@ -93,7 +95,7 @@ pub fn make_disk_with(ext: Ext, size: Bytes, mut mke2fs: Command) -> Result<File
     disk.set_len(size.0).map_err(file)?;
 
     let program = mke2fs.get_program().to_string_lossy().into_owned();
-    let output = mke2fs
+    mke2fs
         .env("MKE2FS_CONFIG", NO_CONFIG)
         .env("LC_ALL", "C")
         .args([
@@ -105,6 +107,9 @@ pub fn make_disk_with(ext: Ext, size: Bytes, mut mke2fs: Command) -> Result<File
         .stdin(Stdio::from(disk.try_clone().map_err(file)?))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        // A terminal's ^C is for the harness; a killed mke2fs would look like one that failed.
+        .process_group(0);
+    let output = dying_with_us(&mut mke2fs)
         .output()
         .map_err(|source| DiskError::NotRun {
             program: program.clone(),

@@ -5,11 +5,11 @@ mod sources;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Seek};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::progress::{Progress, Step};
+use crate::child::dying_with_us;
 
 use sources::Mirror;
 
@@ -347,22 +347,6 @@ fn parse_status(line: &str) -> Option<Step> {
         percent: percent.clamp(0.0, 100.0),
         text: fields.next()?.trim().to_owned(),
     })
-}
-
-/// The child is killed when the thread that starts it dies, however that comes.
-pub(super) fn dying_with_us(command: &mut Command) -> &mut Command {
-    let parent = nix::unistd::getpid();
-    // SAFETY: between fork and exec only prctl and getppid are called, which are async-signal-safe.
-    unsafe {
-        command.pre_exec(move || {
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-            match nix::unistd::getppid() == parent {
-                true => Ok(()),
-                // It died before the call above: nobody would tell us.
-                false => Err(io::ErrorKind::Interrupted.into()),
-            }
-        })
-    }
 }
 
 /// The packages in a directory, by apt's file names: `name_version_architecture.deb`.

@@ -155,3 +155,18 @@ fn half_a_greeting() {
         assert!(matches!(error, Err(QmpError::Closed)));
     });
 }
+
+#[test]
+fn a_disk_that_the_host_cannot_write() {
+    let line = json!({
+        "event": "BLOCK_IO_ERROR",
+        "data": {
+            "device": "", "node-name": "disk-nvme-0", "operation": "write", "action": "stop",
+            "nospace": true, "reason": "No space left on device",
+        },
+        "timestamp": {"seconds": 1, "microseconds": 0},
+    });
+    let known = Event::from_json(line).unwrap().known();
+    let reason = "No space left on device".to_owned();
+    assert_eq!(known, Some(Known::BlockIoError(reason)));
+}

@@ -1,0 +1,257 @@
+//! The test executable as QEMU or apt-get: says where it is, and stays there. Or, with [`REAL`],
+//! the real QEMU with a listener on its console.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, parent_id};
+use std::path::Path;
+use std::process::{Command, exit};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::pause;
+use serde_json::{Value, json};
+
+/// The fifo on which a stand-in says where it is and who it is. Set: this process is a stand-in.
+pub(crate) const FIFO: &str = "CRASHDRILL_STAND_IN_FIFO";
+/// Where it stays until a signal ends it, or SIGUSR1 lets it go on.
+pub(crate) const STOP: &str = "CRASHDRILL_STAND_IN_STOP";
+/// What happens when it goes on from a phase: nothing (the drill ends well); `stopped`, as QEMU
+/// does when it cannot write to a disk and says so; `full`, when it tells the guest only.
+pub(crate) const THEN: &str = "CRASHDRILL_STAND_IN_THEN";
+
+/// The real QEMU and its leading arguments, as a JSON array.
+pub(crate) const REAL: &str = "CRASHDRILL_STAND_IN_REAL";
+/// Set: this process passes the console on.
+const LISTENER: &str = "CRASHDRILL_STAND_IN_LISTENER";
+
+const PLAY: &str = include_str!("healthy.play");
+
+pub(crate) fn run() -> ! {
+    let arguments: Vec<String> = std::env::args().collect();
+    if std::env::var_os(LISTENER).is_some() {
+        listen();
+    }
+    if let Ok(real) = std::env::var(REAL) {
+        become_real(
+            &serde_json::from_str::<Vec<String>>(&real).unwrap(),
+            arguments,
+        );
+    }
+    let has = |text: &str| arguments.iter().any(|argument| argument == text);
+    if Path::new(&arguments[0]).ends_with("apt-get") {
+        // What a killed fetch would leave: apt's own directories exist by now.
+        stay("fetching");
+    } else if has("--version") {
+        stay("version");
+        println!("QEMU emulator version 7.2.22 (stand-in)");
+    } else if has("none,accel=kvm:tcg") {
+        Monitor::open(&arguments, "capabilities").answer();
+    } else if has("kvm") {
+        eprintln!("no KVM in a stand-in");
+        exit(1);
+    } else {
+        drill(&arguments);
+    }
+    exit(0)
+}
+
+/// Tells the test that `place` is reached, if that is where to stop.
+fn arrived(place: &str) -> bool {
+    if std::env::var(STOP).as_deref() != Ok(place) {
+        return false;
+    }
+    tell(place, std::process::id());
+    true
+}
+
+fn tell(place: &str, pid: u32) {
+    let fifo = std::env::var_os(FIFO).unwrap();
+    let mut fifo = OpenOptions::new().write(true).open(fifo).unwrap();
+    // One write: several stand-ins share the fifo.
+    fifo.write_all(format!("{place} {pid}\n").as_bytes())
+        .unwrap();
+}
+
+fn stay(place: &str) {
+    if arrived(place) {
+        pause();
+    }
+}
+
+/// QMP on the socket that is named in the arguments.
+struct Monitor {
+    reader: BufReader<UnixStream>,
+    writer: UnixStream,
+}
+
+impl Monitor {
+    fn open(arguments: &[String], place: &str) -> Self {
+        stay(place);
+        let fd = arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix("socket,id=qmp,fd="));
+        // SAFETY: the harness passes this descriptor for this purpose, and it is taken once.
+        let writer = unsafe { UnixStream::from_raw_fd(fd.unwrap().parse().unwrap()) };
+        let reader = BufReader::new(writer.try_clone().unwrap());
+        let mut monitor = Self { reader, writer };
+        let version = json!({"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": ""});
+        monitor.say(&json!({"QMP": {"version": version, "capabilities": []}}));
+        monitor
+    }
+
+    fn say(&mut self, value: &Value) {
+        // A harness that has gone needs no answer.
+        let _ = writeln!(self.writer, "{value}");
+    }
+
+    fn hear(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.reader.read_line(&mut line) {
+            Ok(1..) => Some(serde_json::from_str(&line).unwrap()),
+            _ => None,
+        }
+    }
+
+    /// Answers one command; `false` when there is none any more.
+    fn answer_one(&mut self) -> bool {
+        let Some(command) = self.hear() else {
+            return false;
+        };
+        let answer = match command["execute"].as_str() {
+            Some("query-machines") => json!([{"name": "pc-q35-7.2"}, {"name": "pc-i440fx-7.2"}]),
+            Some("device-list-properties") => json!([]),
+            _ => json!({}),
+        };
+        self.say(&json!({"return": answer, "id": command["id"]}));
+        true
+    }
+
+    fn answer(&mut self) {
+        while self.answer_one() {}
+    }
+
+    fn event(&mut self, name: &str, data: Value) {
+        let timestamp = json!({"seconds": 1, "microseconds": 0});
+        self.say(&json!({"event": name, "data": data, "timestamp": timestamp}));
+    }
+}
+
+fn drill(arguments: &[String]) {
+    let mut monitor = Monitor::open(arguments, "greeting");
+    monitor.answer_one();
+    // As QEMU: SIGTERM ends the machine in good order.
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGUSR1].into_iter().collect();
+    signals.thread_block().unwrap();
+
+    let open = |id: &str| {
+        let prefix = format!("file,id={id},path=");
+        let path = arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix(&prefix));
+        OpenOptions::new().write(true).open(path.unwrap()).unwrap()
+    };
+    let (mut console, mut reports) = (open("serial"), open("reports"));
+    for line in PLAY.lines() {
+        match line.split_at_checked(1) {
+            Some((">", text)) => write!(console, "{}\r\n", text.trim_start()).unwrap(),
+            Some(("!", text)) => writeln!(reports, "{}", text.trim_start()).unwrap(),
+            Some(("=", phase)) if arrived(phase.trim()) => match signals.wait().unwrap() {
+                Signal::SIGTERM => {
+                    let data = json!({"guest": false, "reason": "host-signal"});
+                    return monitor.event("SHUTDOWN", data);
+                }
+                _ => match std::env::var(THEN).as_deref() {
+                    Ok("stopped") => {
+                        let data = json!({
+                            "device": "", "node-name": "disk-nvme-0", "operation": "write",
+                            "action": "stop", "nospace": true, "reason": "No space left on device",
+                        });
+                        monitor.event("BLOCK_IO_ERROR", data);
+                        monitor.event("STOP", json!({}));
+                        monitor.answer();
+                    }
+                    Ok("full") => {
+                        fill(arguments);
+                        break;
+                    }
+                    _ => {}
+                },
+            },
+            _ => {}
+        }
+    }
+    monitor.event(
+        "SHUTDOWN",
+        json!({"guest": true, "reason": "guest-shutdown"}),
+    );
+}
+
+/// Writes to the disk until the host has no more room.
+fn fill(arguments: &[String]) {
+    let disk = arguments
+        .iter()
+        .find_map(|argument| argument.split_once("file.filename="));
+    let mut disk = OpenOptions::new()
+        .write(true)
+        .open(disk.unwrap().1)
+        .unwrap();
+    while disk.write_all(&[1; 4096]).is_ok() {}
+}
+
+/// This process becomes QEMU, which writes its console to a listener instead of the harness.
+fn become_real(real: &[String], arguments: Vec<String>) -> ! {
+    let mut arguments = arguments.into_iter().skip(1).collect::<Vec<_>>();
+    let prefix = "file,id=serial,path=";
+    if let Some(serial) = arguments
+        .iter_mut()
+        .find(|argument| argument.starts_with(prefix))
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let harness = OpenOptions::new()
+            .write(true)
+            .open(&serial[prefix.len()..])
+            .unwrap();
+        let mut listener = Command::new("/proc/self/exe");
+        listener
+            .env(LISTENER, "")
+            .stdin(reader)
+            .stdout(harness)
+            .spawn()
+            .unwrap();
+        fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        *serial = format!("{prefix}/dev/fd/{}", writer.as_raw_fd());
+        // QEMU's from here on.
+        std::mem::forget(writer);
+    }
+    let error = Command::new(&real[0])
+        .args(&real[1..])
+        .args(arguments)
+        .exec();
+    panic!("{}: {error}", real[0])
+}
+
+/// Passes on what QEMU, the parent, writes; tells when the capture kernel's command line comes by.
+fn listen() -> ! {
+    let mut told = false;
+    let mut harness = std::io::stdout().lock();
+    let mut qemu = std::io::stdin().lock();
+    let mut line = Vec::new();
+    while qemu.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        if harness
+            .write_all(&line)
+            .and_then(|()| harness.flush())
+            .is_err()
+        {
+            break;
+        }
+        if !told && line.windows(12).any(|window| window == b" elfcorehdr=") {
+            told = true;
+            tell("capture-kernel", parent_id());
+        }
+        line.clear();
+    }
+    exit(0)
+}
