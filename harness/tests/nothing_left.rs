@@ -39,7 +39,9 @@ const PHASES: [&str; 8] = [
 /// With `--accept`, so that a wrong verdict would be written down.
 const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
-const SINGLE: [(&str, fn(&Template)); 9] = [
+type Case = fn(&Template);
+
+const SINGLE: [(&str, Case); 9] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,

@@ -202,6 +202,10 @@ fn fill(arguments: &[String]) {
 }
 
 /// This process becomes QEMU, which writes its console to a listener instead of the harness.
+#[expect(
+    clippy::zombie_processes,
+    reason = "it ends after QEMU, which this process becomes"
+)]
 fn become_real(real: &[String], arguments: Vec<String>) -> ! {
     let mut arguments = arguments.into_iter().skip(1).collect::<Vec<_>>();
     let prefix = "file,id=serial,path=";

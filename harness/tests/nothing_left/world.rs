@@ -372,11 +372,11 @@ impl Process {
         // SAFETY: pidfd_open(2) takes two numbers, and gives a new descriptor or -1.
         let fd = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, pid, 0) };
         match i32::try_from(fd) {
-            // SAFETY: it was just opened, and nobody else knows it.
-            Ok(fd @ 0..) => Ok(Self {
-                pid,
-                fd: unsafe { OwnedFd::from_raw_fd(fd) },
-            }),
+            Ok(fd @ 0..) => {
+                // SAFETY: it was just opened, and nobody else knows it.
+                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+                Ok(Self { pid, fd })
+            }
             _ => Err(io::Error::last_os_error()),
         }
     }
