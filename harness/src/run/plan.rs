@@ -1,5 +1,6 @@
 //! From a drill and an image to everything that is decided before a machine starts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crashdrill_guest::order::{self, Action, CaptureOrder, FirstOrder};
@@ -236,12 +237,12 @@ impl Files {
                 .next()
                 .unwrap_or(&module.file);
             let path = format!("/lib/modules/{release}/{file}");
-            if !self.modules.contains_key(&path) {
+            if let Entry::Vacant(free) = self.modules.entry(path) {
                 new.push(order::Module {
                     name: module.name.clone(),
-                    path: path.clone(),
+                    path: free.key().clone(),
                 });
-                self.modules.insert(path, module);
+                free.insert(module);
             }
         }
         new
