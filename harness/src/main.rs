@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(error) => {
             let code = error.code();
-            eprintln!("{:?}", miette::Report::new(error));
+            error.show();
             ExitCode::from(code)
         }
     }

@@ -10,6 +10,7 @@ mod schema;
 mod shell;
 mod show;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -66,6 +67,9 @@ enum Command {
     /// List, fetch, show and prune images.
     Image(image::Image),
 }
+
+/// Columns of an error message.
+const WIDTH: usize = 100;
 
 /// How a command ended, if not by an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +140,24 @@ impl CliError {
     /// Exit code 3.
     pub(crate) fn harness(error: impl std::fmt::Display) -> Self {
         CliError::Harness(error.to_string())
+    }
+
+    /// Shows it on stderr; scenarios with the offending text underlined.
+    pub fn show(self) {
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let bad = match &self {
+            CliError::Scenarios(bad) => bad.iter().collect(),
+            CliError::Prepare(PrepareError::Scenario(bad)) => vec![&**bad],
+            _ => Vec::new(),
+        };
+        if bad.is_empty() {
+            eprintln!("{:?}", miette::Report::new(self));
+            return;
+        }
+        for bad in bad {
+            eprint!("{}", bad.render(WIDTH, colour));
+        }
+        eprintln!("nothing was started");
     }
 
     /// As the table of exit codes says.

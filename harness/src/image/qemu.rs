@@ -25,6 +25,8 @@ const OLDEST: (u32, u32, u32) = (5, 0, 0);
 const SUITES: [&str; 2] = ["trixie", "trixie-backports"];
 const PACKAGES: [&str; 1] = ["qemu-system-x86"];
 const INDEX: &str = "qemu.json";
+/// Value of [`QEMU_VARIABLE`] that asks for the fetched one, whatever is on PATH.
+const OWN: &str = "fetched";
 
 /// Where a QEMU comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,13 +86,16 @@ struct Index {
     loader: PathBuf,
 }
 
-/// `$CRASHDRILL_QEMU`, else `qemu-system-x86_64` on PATH when it runs and is version 5 or later,
+/// `$CRASHDRILL_QEMU` (`fetched` for crashdrill's own), else `qemu-system-x86_64` on PATH when it runs and is version 5 or later,
 /// else one from the cache, fetched if need be.
 ///
 /// # Errors
 /// When the one that `CRASHDRILL_QEMU` names does not run, or none can be fetched.
 pub fn find(cache: &Cache, progress: &dyn Progress) -> Result<Qemu, ImageError> {
     if let Some(named) = std::env::var_os(QEMU_VARIABLE).filter(|named| !named.is_empty()) {
+        if named == OWN {
+            return fetch(cache, progress);
+        }
         return Qemu::plain(named.into(), Origin::Override);
     }
     match on_path().map(|program| Qemu::plain(program, Origin::Path)) {

@@ -167,7 +167,7 @@ pub struct AccelChoice {
     pub reason: Option<String>,
 }
 
-/// KVM if a guest runs under it, else TCG and why. Takes up to [`GUEST`].
+/// KVM if a guest runs under it, else TCG and why. Takes two seconds where a guest hangs.
 pub async fn accel(command: Command, cpu_model: &str) -> AccelChoice {
     match kvm(command, cpu_model).await {
         Ok(()) => AccelChoice {

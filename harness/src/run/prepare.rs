@@ -11,9 +11,12 @@ use miette::Diagnostic;
 use super::Job;
 use super::known::{accelerator, capabilities};
 use super::plan::{Plan, PlanError, Shell};
+use crate::image::qemu::QEMU_VARIABLE;
 use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
-use crate::machine::{Accel, AccelChoice, MachineError};
+use crate::machine::probe::Lacking;
+use crate::machine::{self, Accel, AccelChoice, MachineError, catalogue};
 use crate::project::Project;
+use crate::scenario::model::Device;
 use crate::scenario::{BadScenario, Drill, Path, Problem};
 use crate::suggest;
 
@@ -76,7 +79,7 @@ pub fn prepare(
         if !lacking.is_empty() {
             let problems: Vec<Problem> = lacking
                 .iter()
-                .map(|lacking| Problem::new(Path::default().key("machine"), lacking.to_string()))
+                .map(|lacking| lack(&drill, lacking))
                 .collect();
             return Err(Box::new(drill.refuse(&problems)).into());
         }
@@ -130,11 +133,33 @@ fn known_images(project: &Project) -> Vec<String> {
         .collect()
 }
 
+/// What this QEMU lacks, at the device that needs it.
+fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
+    let machine = Path::default().key("machine");
+    let path = match lacking {
+        Lacking::MachineType { .. } => machine.key("chipset"),
+        Lacking::X2apic(_) => machine.key("apic"),
+        Lacking::Device { device, .. } => {
+            let needs = |line: &Device| catalogue::entry(line.device).qemu.contains(device);
+            match drill.scenario.machine.devices.iter().position(needs) {
+                Some(line) => machine.key("devices").index(line).key("device"),
+                None => machine,
+            }
+        }
+    };
+    Problem::new(path, lacking.to_string()).help(format!(
+        "{QEMU_VARIABLE}=fetched runs crashdrill's own QEMU, the newest that Debian has"
+    ))
+}
+
 /// The key that an error of planning is about.
 fn problem(error: &PlanError) -> Problem {
     let path = match error {
         PlanError::Conf(_) | PlanError::NotEmulated(_) => Path::default().key("kdump").key("conf"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
+        PlanError::Machine(machine::PlanError::Device { device, .. }) => {
+            Path::default().key("machine").key("devices").index(*device)
+        }
         PlanError::Machine(_) | PlanError::NoTarget => {
             Path::default().key("machine").key("devices")
         }
