@@ -6,6 +6,7 @@ pub mod console;
 pub mod image;
 pub mod initramfs;
 pub mod kdump;
+mod lzo;
 pub mod machine;
 pub mod project;
 pub mod report;

@@ -49,11 +49,15 @@ impl Project {
 
     /// The nearest project, from the current directory upwards.
     pub fn find() -> Result<Self, ProjectError> {
-        let here = std::env::current_dir()
-            .map_err(|source| ProjectError::Unreadable { path: ".".into(), source })?;
+        let here = std::env::current_dir().map_err(|source| ProjectError::Unreadable {
+            path: ".".into(),
+            source,
+        })?;
         here.ancestors()
             .find(|dir| dir.join("images").is_dir() && dir.join("scenarios").is_dir())
-            .map(|root| Self { root: root.to_owned() })
+            .map(|root| Self {
+                root: root.to_owned(),
+            })
             .ok_or(ProjectError::NotFound(here.clone()))
     }
 
@@ -85,7 +89,10 @@ impl Project {
                     return Err(ProjectError::Empty(path.clone()));
                 }
                 files.extend(found);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
                 files.push(path.clone());
             } else {
                 return Err(ProjectError::NoScenario(path.clone()));
@@ -97,12 +104,17 @@ impl Project {
 }
 
 fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
-    let unreadable =
-        |source| ProjectError::Unreadable { path: directory.to_owned(), source };
+    let unreadable = |source| ProjectError::Unreadable {
+        path: directory.to_owned(),
+        source,
+    };
     let mut files = Vec::new();
     for entry in directory.read_dir().map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             files.push(path);
         }
     }

@@ -59,14 +59,18 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
     let name = id.to_string();
     let file = directory.join(format!("{name}.snap"));
-    let old = std::fs::read_to_string(&file).ok().map(|text| contents(&text));
+    let old = std::fs::read_to_string(&file)
+        .ok()
+        .map(|text| contents(&text));
 
     let mut settings = insta::Settings::new();
     settings.set_snapshot_path(directory);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
 
-    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let guard = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let passed = catch_unwind(AssertUnwindSafe(|| {
@@ -79,14 +83,23 @@ pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
     match (passed, old) {
         (true, Some(old)) if old.trim_end() == new.trim_end() => Comparison::Same,
         (true, _) => Comparison::Accepted { file },
-        (false, None) => Comparison::New { file, text: new.to_owned() },
-        (false, Some(old)) => Comparison::Changed { file, old, new: new.to_owned() },
+        (false, None) => Comparison::New {
+            file,
+            text: new.to_owned(),
+        },
+        (false, Some(old)) => Comparison::Changed {
+            file,
+            old,
+            new: new.to_owned(),
+        },
     }
 }
 
 /// A snapshot file without insta's header.
 fn contents(file: &str) -> String {
-    let body = file.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
+    let body = file
+        .strip_prefix("---\n")
+        .and_then(|rest| rest.split_once("\n---\n"));
     body.map_or(file, |(_, body)| body).to_owned()
 }
 
@@ -124,11 +137,15 @@ mod tests {
     fn a_diff_shows_what_changed_with_context() {
         let old = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n";
         let new = "a\nB\nc\nd\ne\nf\ng\nh\ni\nj\nK\n";
-        let shown: Vec<String> =
-            diff(old, new).into_iter().map(|(sign, line)| format!("{sign}{line}")).collect();
+        let shown: Vec<String> = diff(old, new)
+            .into_iter()
+            .map(|(sign, line)| format!("{sign}{line}"))
+            .collect();
         assert_eq!(
             shown,
-            [" a", "-b", "+B", " c", " d", " e", " ...", " h", " i", " j", "-k", "+K"]
+            [
+                " a", "-b", "+B", " c", " d", " e", " ...", " h", " i", " j", "-k", "+K"
+            ]
         );
     }
 }

@@ -224,7 +224,10 @@ impl Report {
             Report::Script { which, status } => Line::new("script")
                 .word("which", which)
                 .word("status", status),
-            Report::Collector { status, target_free } => Line::new("collector")
+            Report::Collector {
+                status,
+                target_free,
+            } => Line::new("collector")
                 .word("status", status)
                 .word("target-free", target_free),
             Report::Saved {

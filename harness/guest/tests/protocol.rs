@@ -149,8 +149,10 @@ fn report() -> impl Strategy<Value = Report> {
             }
         }),
         (text(), exit()).prop_map(|(which, status)| Report::Script { which, status }),
-        (exit(), any::<u64>())
-            .prop_map(|(status, target_free)| Report::Collector { status, target_free }),
+        (exit(), any::<u64>()).prop_map(|(status, target_free)| Report::Collector {
+            status,
+            target_free
+        }),
         (text(), any::<u64>(), any::<u64>()).prop_map(|(path, bytes, memory_low)| Report::Saved {
             path,
             bytes,

@@ -18,7 +18,10 @@ impl Devices {
         let qemu = qemu::find(&context.cache, &Shown::new()).map_err(CliError::harness)?;
         let has = capabilities(&context.cache, &qemu).map_err(CliError::harness)?;
         println!("QEMU {}", has.version);
-        println!("{:14} {:3} {:6} {:>9}  {:32} what it is", "device", "has", "target", "msix", "guest drivers");
+        println!(
+            "{:14} {:3} {:6} {:>9}  {:32} what it is",
+            "device", "has", "target", "msix", "guest drivers"
+        );
         for kind in catalogue::ALL {
             let entry = catalogue::entry(kind);
             let table = match entry.table {

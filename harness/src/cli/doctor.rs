@@ -28,7 +28,10 @@ impl Doctor {
             println!("{} {what:12} {text}", if ok { "  ok" } else { "  NO" });
         };
         for (tool, why) in [
-            ("apt-get", "fetches packages; without it only images of `local` kernels whose userland is in the cache work"),
+            (
+                "apt-get",
+                "fetches packages; without it only images of `local` kernels whose userland is in the cache work",
+            ),
             ("dpkg-deb", "unpacks them"),
         ] {
             let found = Command::new(tool)
@@ -38,14 +41,22 @@ impl Doctor {
                 .stderr(Stdio::null())
                 .status()
                 .is_ok_and(|status| status.success());
-            let text = if found { "found".to_owned() } else { format!("not found: {why}") };
+            let text = if found {
+                "found".to_owned()
+            } else {
+                format!("not found: {why}")
+            };
             say(found, tool, text);
         }
         let capacity = Capacity::of_host(None);
         say(
             true,
             "host",
-            format!("{} CPUs, {} MiB for guests", capacity.cpus, capacity.memory.0 / Bytes::MIB),
+            format!(
+                "{} CPUs, {} MiB for guests",
+                capacity.cpus,
+                capacity.memory.0 / Bytes::MIB
+            ),
         );
         match context.cache.entries() {
             Ok(entries) => {
@@ -91,7 +102,9 @@ impl Doctor {
                 match run::accelerator(&context.cache, &qemu, None) {
                     Err(error) => say(false, "accelerator", error.to_string()),
                     Ok(choice) => {
-                        let why = choice.reason.map_or(String::new(), |why| format!(": {why}"));
+                        let why = choice
+                            .reason
+                            .map_or(String::new(), |why| format!(": {why}"));
                         say(true, "accelerator", format!("{}{why}", choice.accel));
                     }
                 }

@@ -51,7 +51,10 @@ impl Image {
             Action::List => list(context)?,
             Action::Fetch { names } => {
                 let names = if names.is_empty() {
-                    manifests(context)?.into_iter().map(|manifest| manifest.name).collect()
+                    manifests(context)?
+                        .into_iter()
+                        .map(|manifest| manifest.name)
+                        .collect()
                 } else {
                     names
                 };
@@ -73,7 +76,10 @@ fn load(context: &Context, name: &str) -> Result<Manifest, ImageError> {
 
 fn manifests(context: &Context) -> Result<Vec<Manifest>, CliError> {
     let files = context.project.images().map_err(CliError::input)?;
-    files.iter().map(|file| Manifest::load(file).map_err(CliError::image)).collect()
+    files
+        .iter()
+        .map(|file| Manifest::load(file).map_err(CliError::image))
+        .collect()
 }
 
 fn open(context: &Context, name: &str) -> Result<Opened, CliError> {
@@ -93,7 +99,9 @@ fn list(context: &Context) -> Result<(), CliError> {
     }
     println!("\nin the cache {}:", context.cache.root().display());
     for entry in &entries {
-        let age = SystemTime::now().duration_since(entry.filled).unwrap_or_default();
+        let age = SystemTime::now()
+            .duration_since(entry.filled)
+            .unwrap_or_default();
         println!(
             "  {:5} {:32} {:>5} MiB, {} days old",
             entry.kind.to_string(),
@@ -113,7 +121,9 @@ fn show(image: &Opened) {
         BootKernel::BzImage(path) => println!("boots    {} (bzImage)", path.display()),
     }
     match &image.kernel.capture {
-        CaptureKernel::Unpacked(path) => println!("captures {} (bzImage, not compressed)", path.display()),
+        CaptureKernel::Unpacked(path) => {
+            println!("captures {} (bzImage, not compressed)", path.display())
+        }
         CaptureKernel::BzImage(path) => println!("captures {} (bzImage)", path.display()),
     }
     if let Some(directory) = image.modules.directory() {

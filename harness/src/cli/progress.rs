@@ -24,7 +24,11 @@ impl Shown {
     pub(super) fn new() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let live = !bars.is_hidden();
-        Self { bars, live, items: Mutex::default() }
+        Self {
+            bars,
+            live,
+            items: Mutex::default(),
+        }
     }
 
     fn new_item(&self, item: &str) -> Item {
@@ -40,9 +44,11 @@ impl Shown {
 impl Progress for Shown {
     fn report(&self, item: &str, step: &Step) {
         let (kind, percent, text) = match step {
-            Step::Waiting => {
-                ("waiting", 0.0, "waiting for another crashdrill to finish it".to_owned())
-            }
+            Step::Waiting => (
+                "waiting",
+                0.0,
+                "waiting for another crashdrill to finish it".to_owned(),
+            ),
             Step::Downloading { percent, text } => ("downloading", *percent, text.clone()),
             Step::Unpacking { done, total } => (
                 "unpacking",
@@ -53,7 +59,9 @@ impl Progress for Shown {
             Step::Done => ("done", 100.0, "ready".to_owned()),
         };
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = items.entry(item.to_owned()).or_insert_with(|| self.new_item(item));
+        let shown = items
+            .entry(item.to_owned())
+            .or_insert_with(|| self.new_item(item));
         if self.live {
             shown.bar.set_position(percent.clamp(0.0, 100.0) as u64);
             shown.bar.set_message(text);
@@ -64,7 +72,14 @@ impl Progress for Shown {
             return;
         }
         // A CI log needs no line a percent.
-        let now = (kind, if kind == "downloading" { percent as u32 / 50 } else { 0 });
+        let now = (
+            kind,
+            if kind == "downloading" {
+                percent as u32 / 50
+            } else {
+                0
+            },
+        );
         if now != shown.said {
             shown.said = now;
             eprintln!("{item}: {text}");

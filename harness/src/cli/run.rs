@@ -98,14 +98,20 @@ pub(super) fn drills(
         return Ok(drills);
     }
     let wanted = |drill: &Drill, name: &String| drill.id.variant.as_ref() == Some(name);
-    let known = || drills.iter().filter_map(|drill| drill.id.variant.as_deref());
+    let known = || {
+        drills
+            .iter()
+            .filter_map(|drill| drill.id.variant.as_deref())
+    };
     for name in variants {
         if !drills.iter().any(|drill| wanted(drill, name)) {
             let help = match crate::suggest::closest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`crashdrill list` shows all variants".to_owned(),
             };
-            return Err(CliError::wrong(format!("no scenario here has a variant `{name}`; {help}")));
+            return Err(CliError::wrong(format!(
+                "no scenario here has a variant `{name}`; {help}"
+            )));
         }
     }
     drills.retain(|drill| variants.iter().any(|name| wanted(drill, name)));
@@ -194,10 +200,17 @@ impl Run {
         let new = text(&drill.outcome).map_err(CliError::harness)?;
         let comparison = compare(&context.project.snapshots(), &job.drill.id, &new);
         let kept = match self.keep || !comparison.as_expected() {
-            true => Some(run::keep(&self.keep_in, job, &drill, self.keep).map_err(unwritable(&self.keep_in))?),
+            true => Some(
+                run::keep(&self.keep_in, job, &drill, self.keep)
+                    .map_err(unwritable(&self.keep_in))?,
+            ),
             false => None,
         };
-        Ok(Ok(Compared { drill, comparison, kept }))
+        Ok(Ok(Compared {
+            drill,
+            comparison,
+            kept,
+        }))
     }
 }
 

@@ -40,15 +40,21 @@ impl Shell {
         let variants: Vec<String> = self.variant.into_iter().collect();
         let drills = drills(context, std::slice::from_ref(&self.path), &variants)?;
         if drills.len() > 1 {
-            let names: Vec<&str> =
-                drills.iter().filter_map(|drill| drill.id.variant.as_deref()).collect();
+            let names: Vec<&str> = drills
+                .iter()
+                .filter_map(|drill| drill.id.variant.as_deref())
+                .collect();
             return Err(CliError::wrong(format!(
                 "{} has several variants; pick one with --variant: {}",
                 self.path.display(),
                 names.join(", ")
             )));
         }
-        let which = if self.capture { Which::Capture } else { Which::First };
+        let which = if self.capture {
+            Which::Capture
+        } else {
+            Which::First
+        };
         let prepared = run::prepare(
             &context.project,
             &context.cache,
@@ -58,7 +64,9 @@ impl Shell {
             &Shown::new(),
         )?;
         announce(&prepared.accel);
-        let Some(job) = prepared.jobs.first() else { return Ok(Status::Good) };
+        let Some(job) = prepared.jobs.first() else {
+            return Ok(Status::Good);
+        };
         let files = run::files(&job.plan, &job.image).map_err(CliError::harness)?;
 
         let path = |file: &std::fs::File| PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()));
@@ -76,6 +84,9 @@ impl Shell {
         command.args(arguments(&job.plan.machine, &names));
         // This process becomes QEMU: the terminal, its signals and its exit are QEMU's alone, and
         // the files without a name live as long as it does.
-        Err(CliError::harness(format!("cannot start QEMU: {}", command.exec())))
+        Err(CliError::harness(format!(
+            "cannot start QEMU: {}",
+            command.exec()
+        )))
     }
 }

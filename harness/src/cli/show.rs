@@ -52,13 +52,19 @@ impl Show {
 fn show(job: &Job) -> Result<(), CliError> {
     let (first, capture) = run::archives(&job.plan, &job.image).map_err(CliError::harness)?;
     println!("== {}", job.drill.id);
-    println!("image            {} (kernel {})", job.image.name, job.image.kernel.release);
+    println!(
+        "image            {} (kernel {})",
+        job.image.name, job.image.kernel.release
+    );
     println!("first kernel     {}", job.plan.machine.append);
     println!("armed with       {}", job.plan.first.order.arm.join(" "));
     println!("capture kernel   {}", job.plan.capture_commandline);
     for driver in &job.plan.capture.order.drivers {
-        let modules: Vec<&str> =
-            driver.modules.iter().map(|module| module.name.as_str()).collect();
+        let modules: Vec<&str> = driver
+            .modules
+            .iter()
+            .map(|module| module.name.as_str())
+            .collect();
         let how = match &driver.kept_out_by {
             Some(by) => format!("kept out by {by}"),
             None if modules.is_empty() => "built in, or loaded before".to_owned(),
@@ -66,15 +72,24 @@ fn show(job: &Job) -> Result<(), CliError> {
         };
         println!("  loads          {}: {how}", driver.name);
     }
-    println!("core collector   {}", job.plan.capture.order.collector.join(" "));
+    println!(
+        "core collector   {}",
+        job.plan.capture.order.collector.join(" ")
+    );
     println!("target           {}", job.plan.capture.order.target.device);
-    println!("\n{}", String::from_utf8_lossy(&run::command(job, &run::names(job))));
+    println!(
+        "\n{}",
+        String::from_utf8_lossy(&run::command(job, &run::names(job)))
+    );
     list("initramfs of the first kernel", &first)?;
     list("initramfs of the capture kernel", &capture)
 }
 
 fn list(what: &str, archive: &Archive) -> Result<(), CliError> {
-    println!("{what}, {} KiB", archive.size().map_err(CliError::harness)? / 1024);
+    println!(
+        "{what}, {} KiB",
+        archive.size().map_err(CliError::harness)? / 1024
+    );
     for (path, entry) in archive.entries() {
         let kind = match &entry.node {
             Node::Directory => "d",

@@ -140,7 +140,9 @@ impl Capabilities {
         let kinds: BTreeSet<DeviceKind> = plan.functions.iter().map(|f| f.kind).collect();
         let parts = kinds.iter().flat_map(|kind| entry(*kind).qemu);
         let needed: BTreeSet<&'static str> = parts.copied().chain([CONSOLE]).collect();
-        let missing = needed.into_iter().filter(|device| !self.devices.contains(*device));
+        let missing = needed
+            .into_iter()
+            .filter(|device| !self.devices.contains(*device));
         lacking.extend(missing.map(|device| Lacking::Device { device, version }));
         if plan.apic == Apic::X2apic && plan.accel == Accel::Tcg && version.major < 9 {
             lacking.push(Lacking::X2apic(version));

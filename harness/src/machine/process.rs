@@ -312,7 +312,8 @@ fn outlet() -> Result<(pipe::Receiver, OwnedFd), MachineError> {
         step: "making a pipe for QEMU",
         source,
     };
-    let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| host(errno.into()))?;
+    let (ours, theirs) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| host(errno.into()))?;
     Ok((pipe::Receiver::from_owned_fd(ours).map_err(host)?, theirs))
 }
 

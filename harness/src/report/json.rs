@@ -67,7 +67,10 @@ fn drill(finished: &Finished) -> Drill<'_> {
         kept: None,
     };
     match &finished.result {
-        Err(error) => Drill { error: Some(error.to_string()), ..base },
+        Err(error) => Drill {
+            error: Some(error.to_string()),
+            ..base
+        },
         Ok(compared) => {
             let drill = &compared.drill;
             Drill {
@@ -82,7 +85,10 @@ fn drill(finished: &Finished) -> Drill<'_> {
                 timeline: drill
                     .timeline
                     .iter()
-                    .map(|(phase, at)| Mark { phase: *phase, seconds: at.as_secs_f64() })
+                    .map(|(phase, at)| Mark {
+                        phase: *phase,
+                        seconds: at.as_secs_f64(),
+                    })
                     .collect(),
                 outcome: Some(&drill.outcome),
                 kept: compared.kept.as_deref(),

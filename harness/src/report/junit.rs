@@ -16,7 +16,10 @@ pub fn write_junit(file: &Path, finished: &[Finished], elapsed: Duration) -> io:
     report.set_time(elapsed);
     let mut suites: Vec<TestSuite> = Vec::new();
     for drill in finished {
-        let index = match suites.iter().position(|suite| suite.name == *drill.id.scenario) {
+        let index = match suites
+            .iter()
+            .position(|suite| suite.name == *drill.id.scenario)
+        {
             Some(index) => index,
             None => {
                 suites.push(TestSuite::new(drill.id.scenario.clone()));
@@ -72,6 +75,9 @@ fn case(finished: &Finished) -> TestCase {
 
 fn failure(message: String, text: String) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    status.set_type("snapshot").set_message(message).set_description(text);
+    status
+        .set_type("snapshot")
+        .set_message(message)
+        .set_description(text);
     status
 }

@@ -35,8 +35,19 @@ impl Terminal {
     pub fn new(drills: &[DrillId]) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let live = !bars.is_hidden();
-        let width = drills.iter().map(|id| id.to_string().len()).max().unwrap_or(0);
-        Self { bars, running: HashMap::new(), live, width, total: drills.len(), done: 0 }
+        let width = drills
+            .iter()
+            .map(|id| id.to_string().len())
+            .max()
+            .unwrap_or(0);
+        Self {
+            bars,
+            running: HashMap::new(),
+            live,
+            width,
+            total: drills.len(),
+            done: 0,
+        }
     }
 
     /// A drill's machine starts.

@@ -32,7 +32,9 @@ pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), H
     let capture = initramfs::capture(&plan.capture.order, &parts(&plan.capture, image)?);
     let capture = Arc::new(capture.map_err(wrong)?);
     let kernel = match &image.kernel.capture {
-        CaptureKernel::Unpacked(path) | CaptureKernel::BzImage(path) => Content::HostFile(path.clone()),
+        CaptureKernel::Unpacked(path) | CaptureKernel::BzImage(path) => {
+            Content::HostFile(path.clone())
+        }
     };
     let first = initramfs::first(
         &plan.first.order,
@@ -62,14 +64,18 @@ fn write(archive: &Archive) -> std::io::Result<File> {
     let mut file = BufWriter::with_capacity(1 << 16, tempfile::tempfile()?);
     archive.write_to(&mut file)?;
     file.flush()?;
-    let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    let mut file = file
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
     file.rewind()?;
     Ok(file)
 }
 
 fn format(disk: &Disk, image: &Image) -> Result<File, HarnessError> {
-    let mke2fs =
-        image.userland.command("mke2fs").map_err(|error| assemble("the disk", error))?;
+    let mke2fs = image
+        .userland
+        .command("mke2fs")
+        .map_err(|error| assemble("the disk", error))?;
     make_disk(disk.size, mke2fs).map_err(|error| assemble("the disk", error))
 }
 
@@ -82,7 +88,9 @@ fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {
     let mut busybox = None;
     if stage.busybox || !applets.is_empty() {
         let mut files = image.userland.closure(&["busybox"]).map_err(wrong)?;
-        let program = files.iter().position(|(path, _)| path.ends_with("/busybox"));
+        let program = files
+            .iter()
+            .position(|(path, _)| path.ends_with("/busybox"));
         if let Some(program) = program {
             busybox = Some(files.swap_remove(program).1);
         }
@@ -94,12 +102,25 @@ fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {
     }
     let mut modules = Vec::new();
     for (path, module) in &stage.modules {
-        let bytes = module.read().map_err(|error| assemble("the initramfs", error))?;
+        let bytes = module
+            .read()
+            .map_err(|error| assemble("the initramfs", error))?;
         modules.push((path.clone(), Arc::from(bytes)));
     }
-    Ok(Parts { userland, modules, scripts: stage.scripts.clone(), busybox })
+    Ok(Parts {
+        userland,
+        modules,
+        scripts: stage.scripts.clone(),
+        busybox,
+    })
 }
 
-fn assemble(what: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> HarnessError {
-    HarnessError::Assemble { what, source: Box::new(error) }
+fn assemble(
+    what: &'static str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> HarnessError {
+    HarnessError::Assemble {
+        what,
+        source: Box::new(error),
+    }
 }

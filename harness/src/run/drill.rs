@@ -59,7 +59,13 @@ pub(super) async fn run(
     let mut machine = start(job, &files).await?;
     let mut watch = Watch::new(begin, job.drill.scenario.limits);
     let stop = watch
-        .until_over(&mut machine, |phase, at| tell(Event::Phase { id: id.clone(), phase, at }))
+        .until_over(&mut machine, |phase, at| {
+            tell(Event::Phase {
+                id: id.clone(),
+                phase,
+                at,
+            })
+        })
         .await?;
     let end = match stop {
         Stop::Ended => match machine.ended().await {
@@ -79,7 +85,14 @@ pub(super) async fn run(
     watch.drain(&mut machine).await?;
     let elapsed = begin.elapsed();
 
-    let Watch { recorder, console, reports, timeline, capture_memory, .. } = watch;
+    let Watch {
+        recorder,
+        console,
+        reports,
+        timeline,
+        capture_memory,
+        ..
+    } = watch;
     let dump = read_back(job, &files);
     if !matches!(dump, Dump::Found(_)) {
         has_room(&files)?;
@@ -103,7 +116,11 @@ async fn start(job: &Job, files: &Assembled) -> Result<Machine, MachineError> {
     let inputs = Inputs {
         kernel,
         initrd: Input::Open(files.initramfs.as_fd()),
-        disks: files.disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
+        disks: files
+            .disks
+            .iter()
+            .map(|disk| Input::Open(disk.as_fd()))
+            .collect(),
     };
     Machine::start(job.qemu.command(), &job.plan.machine, &inputs).await
 }
@@ -218,7 +235,11 @@ impl Watch {
             .map_err(channel("reading the reports"))?;
         self.report(&mut rest)?;
         rest.clear();
-        machine.serial.read_to_end(&mut rest).await.map_err(channel("reading the console"))?;
+        machine
+            .serial
+            .read_to_end(&mut rest)
+            .await
+            .map_err(channel("reading the console"))?;
         self.console(&mut rest, &|_, _| {});
         Ok(())
     }
@@ -240,12 +261,17 @@ impl Watch {
         for report in self.lines.push(bytes) {
             let report = report.map_err(HarnessError::Report)?;
             match report {
-                Report::Started { role: Role::Capture, memory, .. } => {
+                Report::Started {
+                    role: Role::Capture,
+                    memory,
+                    ..
+                } => {
                     self.capture_total = Some(memory);
                 }
                 Report::Saved { memory_low, .. } => {
-                    self.capture_memory =
-                        self.capture_total.map(|total| Bytes(total.saturating_sub(memory_low)));
+                    self.capture_memory = self
+                        .capture_total
+                        .map(|total| Bytes(total.saturating_sub(memory_low)));
                 }
                 _ => {}
             }
@@ -279,7 +305,10 @@ impl Watch {
         let last = self.recorder.last_lines(1);
         HarnessError::Died {
             phase: self.recorder.phase(),
-            line: last.first().map(|line| line.text.clone()).unwrap_or_default(),
+            line: last
+                .first()
+                .map(|line| line.text.clone())
+                .unwrap_or_default(),
             source: error,
         }
     }
@@ -309,7 +338,10 @@ fn channel(what: &'static str) -> impl Fn(io::Error) -> HarnessError {
 /// drill that leaves no dump there proves nothing.
 fn has_room(files: &Assembled) -> Result<(), HarnessError> {
     for disk in &files.disks {
-        let size = disk.metadata().map_err(channel("looking at the disk"))?.len();
+        let size = disk
+            .metadata()
+            .map_err(channel("looking at the disk"))?
+            .len();
         let end = i64::try_from(size).unwrap_or(i64::MAX - ROOM);
         // Behind the end, and without moving it: what the disk holds stays as it is.
         let room = fallocate(disk, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, ROOM);
@@ -323,14 +355,19 @@ fn has_room(files: &Assembled) -> Result<(), HarnessError> {
 /// What the host finds on the dump target.
 fn read_back(job: &Job, files: &Assembled) -> Dump {
     let plan = &job.plan;
-    let target = plan.machine.file_disks().position(|(function, _)| function.target);
+    let target = plan
+        .machine
+        .file_disks()
+        .position(|(function, _)| function.target);
     let Some(disk) = target.and_then(|index| files.disks.get(index)) else {
         return Dump::NotLookedFor;
     };
     let found = Target::open(disk).and_then(|target| {
         let dumps = target.find_dumps(&plan.dump_directory)?;
         match dumps.into_iter().next() {
-            Some(dump) => target.open_dump(&dump.path).map(|reader| Some((dump, reader))),
+            Some(dump) => target
+                .open_dump(&dump.path)
+                .map(|reader| Some((dump, reader))),
             None => Ok(None),
         }
     });

@@ -7,8 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use super::{DrillResult, Job};
-use crate::machine::{Chardev, Files, arguments, pretty};
 use crate::image::BootKernel;
+use crate::machine::{Chardev, Files, arguments, pretty};
 
 /// Writes the console log, the reports, QEMU's command line and, with `everything`, initramfs and
 /// disks to a directory of mode 0700 below `parent`, named after the drill; an older one of the
@@ -27,7 +27,10 @@ pub fn keep(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)?;
     std::fs::write(directory.join("console.log"), &result.console)?;
     std::fs::write(directory.join("reports.log"), &result.reports)?;
     let names = names(job);

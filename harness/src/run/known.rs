@@ -19,7 +19,11 @@ use crate::machine::{Accel, AccelChoice, MachineError};
 /// # Errors
 /// It cannot be started or asked.
 pub fn capabilities(cache: &Cache, qemu: &Qemu) -> Result<Capabilities, MachineError> {
-    let file = Answer::new(cache, "qemu", &[stamp(&qemu.program), format!("{:?}", qemu.version)]);
+    let file = Answer::new(
+        cache,
+        "qemu",
+        &[stamp(&qemu.program), format!("{:?}", qemu.version)],
+    );
     if let Some(known) = file.read() {
         return Ok(known);
     }
@@ -38,12 +42,24 @@ pub fn accelerator(
     wish: Option<Accel>,
 ) -> Result<AccelChoice, MachineError> {
     if let Some(accel) = wish {
-        return Ok(AccelChoice { accel, reason: None });
+        return Ok(AccelChoice {
+            accel,
+            reason: None,
+        });
     }
     // A reboot may bring another kernel, and whether /dev/kvm may be opened is this user's affair.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let may_open = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
-    let host = [stamp(&qemu.program), stamp(Path::new("/dev/kvm")), boot, may_open.to_string()];
+    let may_open = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok();
+    let host = [
+        stamp(&qemu.program),
+        stamp(Path::new("/dev/kvm")),
+        boot,
+        may_open.to_string(),
+    ];
     let file = Answer::new(cache, "accelerator", &host);
     if let Some(known) = file.read() {
         return Ok(known);
@@ -85,7 +101,10 @@ struct Kept<T> {
 impl Answer {
     fn new(cache: &Cache, name: &str, question: &[String]) -> Self {
         let question = question.join("\n");
-        Self { file: cache.root().join(format!("{name}.json")), question }
+        Self {
+            file: cache.root().join(format!("{name}.json")),
+            question,
+        }
     }
 
     fn read<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
@@ -94,7 +113,10 @@ impl Answer {
     }
 
     fn write<T: Serialize>(&self, answer: &T) {
-        let kept = Kept { question: self.question.clone(), answer };
+        let kept = Kept {
+            question: self.question.clone(),
+            answer,
+        };
         let write = || {
             fs::create_dir_all(self.file.parent().unwrap_or(Path::new(".")))?;
             // A file that is read half written does not parse.
@@ -113,7 +135,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::at(directory.path().join("cache"));
         let question = |text: &str| Answer::new(&cache, "x", &[text.to_owned()]);
-        let choice = AccelChoice { accel: Accel::Tcg, reason: Some("slow".to_owned()) };
+        let choice = AccelChoice {
+            accel: Accel::Tcg,
+            reason: Some("slow".to_owned()),
+        };
         question("a").write(&choice);
         assert_eq!(question("a").read(), Some(choice));
         assert_eq!(question("b").read::<AccelChoice>(), None);

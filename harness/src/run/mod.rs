@@ -17,8 +17,8 @@ use crashdrill_guest::report::ReportError;
 pub use assemble::{Assembled, archives, files};
 pub use event::Event;
 pub use keep::{command, keep, names};
-pub use plan::{Plan, PlanError, Shell, Stage};
 pub use known::{accelerator, capabilities};
+pub use plan::{Plan, PlanError, Shell, Stage};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use schedule::{Capacity, Load, all, one};
 
@@ -45,7 +45,10 @@ impl Job {
     /// What the guest costs the host.
     pub fn load(&self) -> Load {
         let machine = &self.drill.scenario.machine;
-        Load { cpus: usize::from(machine.cpus.get()), memory: machine.memory }
+        Load {
+            cpus: usize::from(machine.cpus.get()),
+            memory: machine.memory,
+        }
     }
 }
 
@@ -119,7 +122,10 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, MachineError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|source| MachineError::Host { step: "starting the runtime", source })
+        .map_err(|source| MachineError::Host {
+            step: "starting the runtime",
+            source,
+        })
 }
 
 /// An error with what caused it, in one line.

@@ -1,5 +1,6 @@
 //! From a drill and an image to everything that is decided before a machine starts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crashdrill_guest::order::{self, Action, CaptureOrder, FirstOrder};
@@ -108,16 +109,21 @@ impl Plan {
             BOOT_APIC_ID,
         );
         let kept_out = commandline::kept_out(&capture_commandline, &conf);
-        let modules = |source| PlanError::Module { image: image.name.clone(), source };
+        let modules = |source| PlanError::Module {
+            image: image.name.clone(),
+            source,
+        };
 
-        let first = first_stage(scenario, image, &capture_commandline, token, shell)
-            .map_err(modules)?;
+        let first =
+            first_stage(scenario, image, &capture_commandline, token, shell).map_err(modules)?;
         let drivers = match &scenario.capture.drivers {
             Some(drivers) => drivers.clone(),
             None => machine.drivers().into_iter().map(str::to_owned).collect(),
         };
-        let drivers: Vec<String> =
-            drivers.into_iter().chain(conf.extra_modules.iter().cloned()).collect();
+        let drivers: Vec<String> = drivers
+            .into_iter()
+            .chain(conf.extra_modules.iter().cloned())
+            .collect();
         let (device, filesystem) = target(&conf, &machine)?;
         let mut files = Files::default();
         let order = CaptureOrder {
@@ -137,8 +143,7 @@ impl Plan {
             final_action: Action::PowerOff,
             shell: shell == Shell::Capture,
         };
-        let scripts: Vec<(String, String)> =
-            scenario.capture.files.clone().into_iter().collect();
+        let scripts: Vec<(String, String)> = scenario.capture.files.clone().into_iter().collect();
         let capture = Stage {
             programs: collector_program(&order.collector, &scripts),
             modules: files.modules,
@@ -199,7 +204,12 @@ fn first_stage(
 fn arm(scenario: &Scenario, capture_commandline: &str) -> Vec<String> {
     // kexec-tools 2.0.29 tries kexec_file_load(2) first; 3.10 has kexec_load(2) alone.
     let mut argv = vec!["kexec".to_owned(), "--kexec-syscall".to_owned()];
-    let more = scenario.kdump.sysconfig.kexec_args.as_deref().unwrap_or_default();
+    let more = scenario
+        .kdump
+        .sysconfig
+        .kexec_args
+        .as_deref()
+        .unwrap_or_default();
     argv.extend(more.split_ascii_whitespace().map(str::to_owned));
     argv.extend([
         "-p".to_owned(),
@@ -221,11 +231,18 @@ impl Files {
     fn add(&mut self, release: &str, modules: Vec<Module>) -> Vec<order::Module> {
         let mut new = Vec::new();
         for module in modules {
-            let file = module.file.split_inclusive(".ko").next().unwrap_or(&module.file);
+            let file = module
+                .file
+                .split_inclusive(".ko")
+                .next()
+                .unwrap_or(&module.file);
             let path = format!("/lib/modules/{release}/{file}");
-            if !self.modules.contains_key(&path) {
-                new.push(order::Module { name: module.name.clone(), path: path.clone() });
-                self.modules.insert(path, module);
+            if let Entry::Vacant(free) = self.modules.entry(path) {
+                new.push(order::Module {
+                    name: module.name.clone(),
+                    path: free.key().clone(),
+                });
+                free.insert(module);
             }
         }
         new
@@ -295,7 +312,9 @@ fn action(action: FailureAction) -> Result<Action, PlanError> {
         FailureAction::Halt => Ok(Action::Halt),
         FailureAction::Poweroff => Ok(Action::PowerOff),
         FailureAction::Shell => Ok(Action::Shell),
-        FailureAction::DumpToRootfs => Err(PlanError::NotEmulated("kdump.conf's `default dump_to_rootfs`")),
+        FailureAction::DumpToRootfs => Err(PlanError::NotEmulated(
+            "kdump.conf's `default dump_to_rootfs`",
+        )),
     }
 }
 
@@ -317,20 +336,26 @@ fn expectations(
     conf: &KdumpConf,
 ) -> Expectations {
     let name = |kind| catalogue::entry(kind).name.to_owned();
-    let target_drivers = machine.target().map_or(&[][..], |function| {
-        catalogue::entry(function.kind).drivers
-    });
+    let target_drivers = machine
+        .target()
+        .map_or(&[][..], |function| catalogue::entry(function.kind).drivers);
     let devices = machine
         .functions
         .iter()
         .map(|function| {
             let slot = function.slot;
-            (format!("00:{:02x}.{}", slot.device, slot.function), name(function.kind))
+            (
+                format!("00:{:02x}.{}", slot.device, slot.function),
+                name(function.kind),
+            )
         })
         .collect();
     Expectations {
         target: device.to_owned(),
-        target_drivers: target_drivers.iter().map(|driver| (*driver).to_owned()).collect(),
+        target_drivers: target_drivers
+            .iter()
+            .map(|driver| (*driver).to_owned())
+            .collect(),
         capture_drivers,
         pre_script: conf.kdump_pre.is_some(),
         devices,

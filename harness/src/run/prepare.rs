@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use miette::Diagnostic;
 
+use super::Job;
 use super::known::{accelerator, capabilities};
 use super::plan::{Plan, PlanError, Shell};
-use super::Job;
 use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
 use crate::machine::{Accel, AccelChoice, MachineError};
 use crate::project::Project;
@@ -65,19 +65,27 @@ pub fn prepare(
     let images = images(project, cache, &drills, progress)?;
     let mut jobs = Vec::new();
     for drill in drills {
-        let Some(image) = images.get(&drill.scenario.image).cloned() else { continue };
+        let Some(image) = images.get(&drill.scenario.image).cloned() else {
+            continue;
+        };
         let token = token().map_err(PrepareError::Random)?;
         let mut plan = Plan::new(&drill, &image, &token, shell)
             .map_err(|error| Box::new(drill.refuse(&[problem(&error)])))?;
         plan.machine.accel = accel.accel;
         let lacking = capabilities.lacking(&plan.machine);
         if !lacking.is_empty() {
-            let problems: Vec<Problem> = lacking.iter().map(|lacking| {
-                Problem::new(Path::default().key("machine"), lacking.to_string())
-            }).collect();
+            let problems: Vec<Problem> = lacking
+                .iter()
+                .map(|lacking| Problem::new(Path::default().key("machine"), lacking.to_string()))
+                .collect();
             return Err(Box::new(drill.refuse(&problems)).into());
         }
-        jobs.push(Job { drill, plan, image, qemu: qemu.clone() });
+        jobs.push(Job {
+            drill,
+            plan,
+            image,
+            qemu: qemu.clone(),
+        });
     }
     Ok(Prepared { jobs, accel, qemu })
 }
@@ -127,7 +135,9 @@ fn problem(error: &PlanError) -> Problem {
     let path = match error {
         PlanError::Conf(_) | PlanError::NotEmulated(_) => Path::default().key("kdump").key("conf"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
-        PlanError::Machine(_) | PlanError::NoTarget => Path::default().key("machine").key("devices"),
+        PlanError::Machine(_) | PlanError::NoTarget => {
+            Path::default().key("machine").key("devices")
+        }
     };
     Problem::new(path, error.to_string())
 }

@@ -29,7 +29,11 @@ impl Capacity {
             .ok()
             .and_then(|text| meminfo(&text, "MemAvailable:"))
             .unwrap_or(2 * Bytes::GIB);
-        Self { jobs, cpus, memory: Bytes(available / 5 * 4) }
+        Self {
+            jobs,
+            cpus,
+            memory: Bytes(available / 5 * 4),
+        }
     }
 
     /// Whether a guest of this size may start beside those that run. One always may: a guest
@@ -48,7 +52,11 @@ impl Capacity {
 }
 
 fn meminfo(text: &str, key: &str) -> Option<u64> {
-    let kib = text.lines().find_map(|line| line.strip_prefix(key))?.trim().strip_suffix(" kB")?;
+    let kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key))?
+        .trim()
+        .strip_suffix(" kB")?;
     kib.trim().parse::<u64>().ok()?.checked_mul(Bytes::KIB)
 }
 
@@ -73,13 +81,18 @@ pub async fn all(jobs: Vec<Arc<Job>>, capacity: Capacity, events: mpsc::Unbounde
             if !capacity.admits(&loads, next.load()) {
                 break;
             }
-            let Some(job) = waiting.pop_front() else { break };
+            let Some(job) = waiting.pop_front() else {
+                break;
+            };
             running.push(job.clone());
             let events = events.clone();
             tasks.spawn(async move {
                 let result = drill::run(&job, &events).await.map(Box::new);
                 // The receiver is gone only when the whole run is being dropped.
-                let _ = events.send(Event::Finished { id: job.drill.id.clone(), result });
+                let _ = events.send(Event::Finished {
+                    id: job.drill.id.clone(),
+                    result,
+                });
                 job
             });
         }
@@ -108,11 +121,18 @@ mod tests {
     use super::*;
 
     fn load(cpus: usize, gib: u64) -> Load {
-        Load { cpus, memory: Bytes(gib * Bytes::GIB) }
+        Load {
+            cpus,
+            memory: Bytes(gib * Bytes::GIB),
+        }
     }
 
     fn host(jobs: Option<usize>) -> Capacity {
-        Capacity { jobs: jobs.and_then(NonZeroUsize::new), cpus: 4, memory: Bytes(8 * Bytes::GIB) }
+        Capacity {
+            jobs: jobs.and_then(NonZeroUsize::new),
+            cpus: 4,
+            memory: Bytes(8 * Bytes::GIB),
+        }
     }
 
     #[test]

@@ -79,7 +79,10 @@ impl Told {
                 _ => None,
             }),
             Told::TargetFull => collect(capture, |report| match report {
-                Report::Collector { status, target_free } if !succeeded(*status) => {
+                Report::Collector {
+                    status,
+                    target_free,
+                } if !succeeded(*status) => {
                     (*target_free < FULL).then(|| "the dump target has no space left".to_owned())
                 }
                 _ => None,

@@ -1,7 +1,7 @@
 //! How one page is packed in the kdump-compressed format.
 
-use super::lzo;
 use super::memory::{PAGE, Page};
+use crate::lzo;
 
 const ZLIB: u32 = 0x1;
 const LZO: u32 = 0x2;

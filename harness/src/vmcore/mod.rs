@@ -11,7 +11,6 @@ mod elf;
 mod inspect;
 mod kdump;
 mod log;
-mod lzo;
 mod memory;
 mod paging;
 mod printk_ring;

@@ -117,7 +117,10 @@ fn save(init: &mut Init, order: &CaptureOrder) -> Result<i32, Failure> {
     let target_free = statvfs(TARGET_MOUNT_POINT)
         .map(|target| target.blocks_available() * target.fragment_size())
         .context(|| format!("statvfs {TARGET_MOUNT_POINT}"))?;
-    init.report(&Report::Collector { status, target_free });
+    init.report(&Report::Collector {
+        status,
+        target_free,
+    });
     if status != Exit::Code(0) {
         let status = status.shell_status();
         console::print(&format!("{SAVING_FAILED}{status}"));

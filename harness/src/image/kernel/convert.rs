@@ -56,7 +56,10 @@ impl Converted {
     pub(in super::super) fn kernel(self, directory: &Path, release: String) -> Kernel {
         let file = |name| directory.join(name);
         let (boot, capture) = match self {
-            Self::Uncompressed => (BootKernel::Pvh(file(BOOT)), CaptureKernel::Unpacked(file(KEXEC))),
+            Self::Uncompressed => (
+                BootKernel::Pvh(file(BOOT)),
+                CaptureKernel::Unpacked(file(KEXEC)),
+            ),
             Self::BzImage => (
                 BootKernel::BzImage(file(BZIMAGE)),
                 CaptureKernel::BzImage(file(BZIMAGE)),

@@ -206,10 +206,6 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(super) fn le16(&mut self) -> Result<u16, PayloadError> {
-        self.array().map(u16::from_le_bytes)
-    }
-
     pub(super) fn be32(&mut self) -> Result<u32, PayloadError> {
         self.array().map(u32::from_be_bytes)
     }

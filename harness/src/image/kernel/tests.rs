@@ -206,12 +206,18 @@ fn a_kernel_with_the_note_is_stored_uncompressed() {
     let directory = tempfile::tempdir().unwrap();
     for kernel in [plain.clone(), bzimage(&payloads(&plain)[3].1)] {
         let (converted, release) = convert(&kernel, directory.path()).unwrap();
-        assert_eq!((converted, release.as_str()), (Converted::Uncompressed, "6.1.0-50-amd64"));
+        assert_eq!(
+            (converted, release.as_str()),
+            (Converted::Uncompressed, "6.1.0-50-amd64")
+        );
         let Kernel { boot, capture, .. } = converted.kernel(directory.path(), release);
         let (BootKernel::Pvh(boot), CaptureKernel::Unpacked(capture)) = (boot, capture) else {
             panic!()
         };
-        let (boot, capture) = (std::fs::read(boot).unwrap(), std::fs::read(capture).unwrap());
+        let (boot, capture) = (
+            std::fs::read(boot).unwrap(),
+            std::fs::read(capture).unwrap(),
+        );
 
         assert!(boot.len() < plain.len() - 3000);
         assert!(Vmlinux::parse(&boot).unwrap().has_pvh_note());
@@ -230,7 +236,11 @@ fn a_kernel_with_the_note_is_stored_uncompressed() {
         assert_eq!(capture[entry + 7..entry + 9], [0xff, 0xe0]);
         let code = &capture[0x400 + (2 << 20)..];
         assert_eq!(*code, plain[0x1000..0x1000 + code.len()]);
-        assert!(plain[0x1000 + code.len()..0x1000 + (24 << 10)].iter().all(|byte| *byte == 0));
+        assert!(
+            plain[0x1000 + code.len()..0x1000 + (24 << 10)]
+                .iter()
+                .all(|byte| *byte == 0)
+        );
     }
 }
 

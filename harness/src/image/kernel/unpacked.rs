@@ -30,7 +30,12 @@ const ENTRY: usize = 0x200;
 /// # Errors
 /// A kernel whose segments or entry do not fit the scheme.
 pub(super) fn bzimage(vmlinux: &Vmlinux<'_>, release: &str) -> Result<Vec<u8>, VmlinuxError> {
-    let loaded = || vmlinux.segments().iter().filter(|segment| segment.p_type(LittleEndian) == elf::PT_LOAD);
+    let loaded = || {
+        vmlinux
+            .segments()
+            .iter()
+            .filter(|segment| segment.p_type(LittleEndian) == elf::PT_LOAD)
+    };
     let address = |segment: &elf::ProgramHeader64<_>| segment.p_paddr(LittleEndian);
     let base = loaded().map(address).min().ok_or(VmlinuxError::Segments)?;
     let end = loaded()
@@ -50,14 +55,17 @@ pub(super) fn bzimage(vmlinux: &Vmlinux<'_>, release: &str) -> Result<Vec<u8>, V
     image.resize(entry, 0);
     // lea rax, [rip + distance]; jmp rax. The distance counts from the end of the `lea`.
     let lea = 7;
-    let distance = u32::try_from(ALIGNMENT + start - (ENTRY as u64 + lea)).map_err(|_| VmlinuxError::Segments)?;
+    let distance = u32::try_from(ALIGNMENT + start - (ENTRY as u64 + lea))
+        .map_err(|_| VmlinuxError::Segments)?;
     image.extend_from_slice(&[0x48, 0x8d, 0x05]);
     image.extend_from_slice(&distance.to_le_bytes());
     image.extend_from_slice(&[0xff, 0xe0]);
 
     let kernel = header_size + ALIGNMENT as usize;
     for segment in loaded() {
-        let data = segment.data(LittleEndian, vmlinux.file()).map_err(|()| VmlinuxError::Segments)?;
+        let data = segment
+            .data(LittleEndian, vmlinux.file())
+            .map_err(|()| VmlinuxError::Segments)?;
         let data = super::vmlinux::without_trailing_zeros(data);
         // Both are below LARGEST.
         let at = kernel + (address(segment) - base) as usize;
@@ -91,7 +99,12 @@ fn header(release: &str, base: u64, size: u64) -> Result<Vec<u8>, VmlinuxError> 
     put(0x234, &[1, ALIGNMENT.trailing_zeros() as u8, 3, 0]);
     put(0x238, &2047_u32.to_le_bytes());
     put(0x258, &base.to_le_bytes());
-    put(0x260, &u32::try_from(size).map_err(|_| VmlinuxError::Segments)?.to_le_bytes());
+    put(
+        0x260,
+        &u32::try_from(size)
+            .map_err(|_| VmlinuxError::Segments)?
+            .to_le_bytes(),
+    );
     let room = header.len() - VERSION_STRING - 1;
     let release = &release.as_bytes()[..release.len().min(room)];
     header[VERSION_STRING..VERSION_STRING + release.len()].copy_from_slice(release);

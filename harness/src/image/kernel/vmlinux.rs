@@ -112,9 +112,8 @@ impl<'a> Vmlinux<'a> {
     /// # Errors
     /// [`VmlinuxError::Segments`].
     pub fn trimmed(&self) -> Result<Vec<u8>, VmlinuxError> {
-        let kept = |segment: &&ProgramHeader64<E>| match segment.p_type(LittleEndian) {
-            elf::PT_LOAD | elf::PT_NOTE => true,
-            _ => false,
+        let kept = |segment: &&ProgramHeader64<E>| {
+            matches!(segment.p_type(LittleEndian), elf::PT_LOAD | elf::PT_NOTE)
         };
         let segments: Vec<_> = self.segments.iter().filter(kept).collect();
         let (header, entry) = (

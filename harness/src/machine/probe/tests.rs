@@ -10,7 +10,11 @@ fn capabilities(major: u32) -> Capabilities {
             micro: 0,
         },
         machines: ["pc-q35-7.2".to_owned()].into(),
-        devices: wanted().into_iter().filter(|name| *name != "igb").map(str::to_owned).collect(),
+        devices: wanted()
+            .into_iter()
+            .filter(|name| *name != "igb")
+            .map(str::to_owned)
+            .collect(),
     }
 }
 

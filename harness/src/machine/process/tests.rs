@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
-
 use super::*;
 use crate::machine::catalogue::ALL;
 use crate::machine::plan::Accel;

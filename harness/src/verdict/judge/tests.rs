@@ -583,7 +583,10 @@ fn with_reports() {
     let timeout = "Warning: dracut-initqueue timeout - starting timeout scripts\n";
     let saving = "kdump: saving vmcore\n";
     let saved = "kdump: saving vmcore\nkdump: saving vmcore complete\n";
-    let collector = |status| Report::Collector { status, target_free: 1 << 30 };
+    let collector = |status| Report::Collector {
+        status,
+        target_free: 1 << 30,
+    };
     let found = |change: fn(&mut Vmcore)| {
         let mut dump = vmcore();
         change(&mut dump);

@@ -6,7 +6,7 @@
 
 /// Decompresses `input` into `output`; `None` when the stream is damaged, does not fit, or does
 /// not end where its end marker stands. Gives the number of bytes written.
-pub(super) fn decompress(input: &[u8], output: &mut [u8]) -> Option<usize> {
+pub(crate) fn decompress(input: &[u8], output: &mut [u8]) -> Option<usize> {
     let mut stream = Stream {
         input,
         output,
