@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crashdrill::image::Qemu;
-use crashdrill::machine::Accel;
 use crashdrill::units::Bytes;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -31,7 +30,6 @@ pub(crate) struct Healthy<'a> {
     pub(crate) root: &'a Path,
     /// A directory of the bench's own.
     pub(crate) scratch: &'a Path,
-    pub(crate) accel: Accel,
 }
 
 /// A run that is over.
@@ -51,7 +49,7 @@ impl Healthy<'_> {
     fn command(&self, variants: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crashdrill"));
         command.arg("--root").arg(self.root);
-        command.args(["run", "--accel", &self.accel.to_string()]);
+        command.arg("run");
         command.arg("--keep-in").arg(self.scratch.join("kept"));
         for variant in variants {
             command.args(["--variant", variant]);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crashdrill::image::{Cache, Silent};
 use crashdrill::initramfs::GUEST_INIT;
-use crashdrill::machine::catalogue;
+use crashdrill::machine::{Accel, catalogue};
 use crashdrill::project::Project;
 use crashdrill::run::{self, Job, Prepared, Shell};
 use crashdrill::scenario;
@@ -67,7 +67,6 @@ fn measure(pairs: usize) -> Result<(), Failure> {
     let healthy = Healthy {
         root,
         scratch: &scratch,
-        accel,
     };
 
     let (major, minor, micro) = prepared.qemu.version;
@@ -78,7 +77,7 @@ fn measure(pairs: usize) -> Result<(), Failure> {
         job.plan.machine.machine_type(),
         job.plan.machine.memory,
     );
-    compare(&healthy, job, &scratch, pairs)?;
+    compare(&healthy, job, accel, pairs)?;
 
     let mut starts = Vec::new();
     // The first one is not counted: what crashdrill remembers about a QEMU, it learns there.
@@ -86,7 +85,9 @@ fn measure(pairs: usize) -> Result<(), Failure> {
         starts.push(healthy.start(&prepared.qemu, VARIANT)?);
     }
     let start = median(starts.split_off(1));
-    println!("From the command to QEMU's start, cache warm, median of {STARTS}:");
+    println!(
+        "From the command to QEMU's start, cache warm, answers about QEMU and KVM kept, median of {STARTS}:"
+    );
     let shown = format!("{:.0} ms", start.as_secs_f64() * 1e3);
     figure("start", &shown, start <= MAX_START, "150 ms");
 
@@ -121,7 +122,7 @@ fn prepare(root: &Path) -> Result<Prepared, Failure> {
 }
 
 /// The drill against the reference, in turns.
-fn compare(healthy: &Healthy<'_>, job: &Job, scratch: &Path, pairs: usize) -> Result<(), Failure> {
+fn compare(healthy: &Healthy<'_>, job: &Job, accel: Accel, pairs: usize) -> Result<(), Failure> {
     println!(
         "A  `crashdrill run` of this one drill, cache warm: from the command to its end, with\n\
          \u{20}  everything that it makes, reads back and compares\n\
@@ -129,7 +130,7 @@ fn compare(healthy: &Healthy<'_>, job: &Job, scratch: &Path, pairs: usize) -> Re
          \u{20}  the same order and core collector; busybox scripts as /init, initramfs made with\n\
          \u{20}  cpio, not compressed; disk and initramfs are made before the clock runs"
     );
-    let reference = Reference::make(job, &scratch.join("reference"))?;
+    let reference = Reference::make(job, &healthy.scratch.join("reference"))?;
     let (first, _) = run::archives(&job.plan, &job.image)?;
     println!(
         "   initramfs given to QEMU: A {:.1} MiB, B {:.1} MiB\n",
@@ -143,9 +144,9 @@ fn compare(healthy: &Healthy<'_>, job: &Job, scratch: &Path, pairs: usize) -> Re
         // Each goes first in every other pair.
         if pair % 2 == 0 {
             drills.push(healthy.run(&[VARIANT])?);
-            references.push(reference.run(job, healthy.accel)?);
+            references.push(reference.run(job, accel)?);
         } else {
-            references.push(reference.run(job, healthy.accel)?);
+            references.push(reference.run(job, accel)?);
             drills.push(healthy.run(&[VARIANT])?);
         }
     }
