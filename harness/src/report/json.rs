@@ -27,15 +27,16 @@ struct Drill<'a> {
     error: Option<String>,
     seconds: Option<f64>,
     capture_memory_bytes: Option<u64>,
-    timeline: Vec<Mark>,
+    timeline: Vec<Mark<'a>>,
     outcome: Option<&'a Outcome>,
     kept: Option<&'a Path>,
 }
 
 #[derive(Serialize)]
-struct Mark {
+struct Mark<'a> {
     phase: Phase,
     seconds: f64,
+    line: Option<&'a str>,
 }
 
 /// Writes the run to `file`.
@@ -85,9 +86,10 @@ fn drill(finished: &Finished) -> Drill<'_> {
                 timeline: drill
                     .timeline
                     .iter()
-                    .map(|(phase, at)| Mark {
-                        phase: *phase,
-                        seconds: at.as_secs_f64(),
+                    .map(|began| Mark {
+                        phase: began.phase,
+                        seconds: began.at.as_secs_f64(),
+                        line: began.line.as_deref(),
                     })
                     .collect(),
                 outcome: Some(&drill.outcome),

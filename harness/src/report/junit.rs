@@ -7,6 +7,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Finished, seconds};
+use crate::run::Began;
 use crate::snapshot::{Comparison, diff};
 
 /// Writes the run to `file`: a suite a scenario, a case a variant. A changed outcome is a
@@ -62,15 +63,19 @@ fn case(finished: &Finished) -> TestCase {
     case.set_classname(finished.id.scenario.clone());
     if let Some(compared) = compared {
         case.set_time(compared.drill.elapsed);
-        let phases: String = compared
-            .drill
-            .timeline
-            .iter()
-            .map(|(phase, at)| format!("{:>10}  {phase}\n", seconds(*at)))
-            .collect();
+        let phases: String = compared.drill.timeline.iter().map(phase).collect();
         case.set_system_out(phases);
     }
     case
+}
+
+fn phase(began: &Began) -> String {
+    let line = began.line.as_deref().unwrap_or_default();
+    format!(
+        "{:>10}  {:16} {line}\n",
+        seconds(began.at),
+        began.phase.to_string()
+    )
 }
 
 fn failure(message: String, text: String) -> TestCaseStatus {

@@ -119,8 +119,13 @@ impl Terminal {
         let good = totals.changed == 0 && totals.failed == 0;
         let style = if good { GOOD } else { BAD };
         anstream::eprintln!(
-            "{style}{} drills in {}: {} as expected, {} changed, {} failed to run{style:#}",
+            "{style}{} {} in {}: {} as expected, {} changed, {} failed to run{style:#}",
             finished.len(),
+            if finished.len() == 1 {
+                "drill"
+            } else {
+                "drills"
+            },
             seconds(elapsed),
             totals.as_expected,
             totals.changed,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
-use super::{DrillResult, Event, HarnessError, Job};
+use super::{Began, DrillResult, Event, HarnessError, Job};
 use crate::console::Terminal;
 use crate::image::BootKernel;
 use crate::machine::qmp::{self, Known};
@@ -103,6 +103,7 @@ pub(super) async fn run(
         console,
         reports,
         timeline,
+        qemu_said: machine.stderr_tail(),
         elapsed,
         capture_memory,
         files,
@@ -148,7 +149,7 @@ struct Watch {
     lines: report::Lines,
     console: Vec<u8>,
     reports: Vec<u8>,
-    timeline: Vec<(Phase, Duration)>,
+    timeline: Vec<Began>,
     /// What the capture kernel had, in bytes.
     capture_total: Option<u64>,
     /// The most of it that was in use.
@@ -168,7 +169,11 @@ impl Watch {
             lines: report::Lines::new(),
             console: Vec::new(),
             reports: Vec::new(),
-            timeline: vec![(Phase::Firmware, Duration::ZERO)],
+            timeline: vec![Began {
+                phase: Phase::Firmware,
+                at: Duration::ZERO,
+                line: None,
+            }],
             capture_total: None,
             capture_memory: None,
             last_byte: begin,
@@ -250,8 +255,12 @@ impl Watch {
         keep(&mut self.console, bytes, MAX_CONSOLE);
         for mark in self.recorder.console(bytes) {
             let at = self.begin.elapsed();
-            self.timeline.push((mark.phase, at));
             tell(mark.phase, at);
+            self.timeline.push(Began {
+                phase: mark.phase,
+                at,
+                line: Some(mark.text),
+            });
         }
         bytes.clear();
     }

@@ -33,6 +33,9 @@ pub fn keep(
         .create(&directory)?;
     std::fs::write(directory.join("console.log"), &result.console)?;
     std::fs::write(directory.join("reports.log"), &result.reports)?;
+    if !result.qemu_said.is_empty() {
+        std::fs::write(directory.join("qemu.stderr"), &result.qemu_said)?;
+    }
     let names = names(job);
     std::fs::write(directory.join("qemu.sh"), command(job, &names))?;
     if everything {

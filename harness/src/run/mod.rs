@@ -61,14 +61,27 @@ pub struct DrillResult {
     pub console: Vec<u8>,
     /// What /init reported on the second channel, byte for byte.
     pub reports: Vec<u8>,
-    /// When each phase began, since QEMU's start.
-    pub timeline: Vec<(Phase, Duration)>,
+    /// When each phase began, and with which line.
+    pub timeline: Vec<Began>,
+    /// The end of what QEMU itself said on standard error.
+    pub qemu_said: String,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
     /// The most memory that the capture kernel had in use, as its /init saw it.
     pub capture_memory: Option<Bytes>,
     /// Disks and archives. They vanish with the process unless they are copied out.
     pub files: Assembled,
+}
+
+/// The beginning of a phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Began {
+    /// The phase.
+    pub phase: Phase,
+    /// Since QEMU's start.
+    pub at: Duration,
+    /// The console line that began it; firmware has none.
+    pub line: Option<String>,
 }
 
 /// The harness itself failed. Never a verdict, never written to a snapshot.
