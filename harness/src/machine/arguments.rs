@@ -36,7 +36,7 @@ pub struct Files {
 pub enum Chardev {
     /// A connected stream socket that QEMU inherits.
     Socket(RawFd),
-    /// Standard input and output, ^C going to the guest.
+    /// Standard input and output, ^C going to the guest; ^A X ends QEMU (that is what mux is for).
     Stdio,
     /// A file that only takes.
     File(PathBuf),
@@ -48,7 +48,7 @@ impl Chardev {
             Self::Socket(fd) => Options::of("socket")
                 .with("id", id)
                 .with("fd", fd.to_string()),
-            Self::Stdio => Options::of("stdio").with("id", id).with("signal", "off"),
+            Self::Stdio => Options::of("stdio").with("id", id).with("mux", "on").with("signal", "off"),
             Self::File(path) => Options::of("file").with("id", id).with("path", path),
         };
         options.into()
