@@ -48,7 +48,10 @@ impl Chardev {
             Self::Socket(fd) => Options::of("socket")
                 .with("id", id)
                 .with("fd", fd.to_string()),
-            Self::Stdio => Options::of("stdio").with("id", id).with("mux", "on").with("signal", "off"),
+            Self::Stdio => Options::of("stdio")
+                .with("id", id)
+                .with("mux", "on")
+                .with("signal", "off"),
             Self::File(path) => Options::of("file").with("id", id).with("path", path),
         };
         options.into()
