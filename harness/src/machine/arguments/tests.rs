@@ -57,7 +57,7 @@ fn a_whole_command_line() {
         -kernel /boot/vmlinux,6.1 \
         -initrd first.cpio \
         -append 'console=ttyS0 token='\''a b'\''' \
-        -chardev stdio,id=serial,signal=off \
+        -chardev stdio,id=serial,mux=on,signal=off \
         -serial chardev:serial \
         -chardev file,id=reports,path=reports \
         -device isa-debugcon,iobase=0xe9,chardev=reports \
