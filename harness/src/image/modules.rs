@@ -70,6 +70,9 @@ fn suggestion(name: &Option<String>) -> String {
     }
 }
 
+/// What is in the kernel itself, one module file name a line (Documentation/kbuild/kbuild.rst).
+const BUILTIN: &str = "modules.builtin";
+
 /// One module file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
@@ -100,7 +103,8 @@ pub enum Found {
     Files(Vec<Module>),
     /// In the kernel itself.
     Builtin,
-    /// There is no modules directory, so it can only be in the kernel itself; nothing says it is.
+    /// No module of this name, and no list of what is built in (or no modules at all): it can only
+    /// be in the kernel itself, but nothing says that it is.
     Assumed,
 }
 
@@ -191,6 +195,8 @@ impl ModuleTree {
                 }
                 Found::Files(files)
             }
+            // A kernel of one's own making may come without the list of what is built in.
+            None if !directory.join(BUILTIN).is_file() => Found::Assumed,
             None => {
                 return Err(ModuleError::Unknown {
                     did_you_mean: nearest(&name, tables),
@@ -285,7 +291,7 @@ impl ModuleTree {
             // depmod has written modules.softdep since kmod 3; an older tree has none.
             let before = read_if_there(&self.index.join("modules.softdep"))?;
             let builtin = match &self.directory {
-                Some(directory) => read_if_there(&directory.join("modules.builtin"))?,
+                Some(directory) => read_if_there(&directory.join(BUILTIN))?,
                 None => String::new(),
             };
             Ok(Tables {

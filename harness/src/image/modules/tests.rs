@@ -245,3 +245,11 @@ fn the_directory_is_found_from_above() {
         Err(ModuleError::NoModules(_))
     ));
 }
+
+#[test]
+fn without_a_list_of_what_is_built_in_nothing_is_unknown() {
+    let (_directory, tree) = tree(&FILES[..3]);
+    let drivers = tree.closure(&["nvme", "ext4"]).unwrap();
+    assert_eq!(drivers[0].found, Found::Assumed);
+    assert!(matches!(drivers[1].found, Found::Files(_)));
+}
