@@ -1,5 +1,8 @@
 //! Every shipped scenario as a test of its own: a real machine, a real crash, and the outcome held
-//! against snapshots/. What is missing (images, QEMU) is fetched first.
+//! against the snapshot beside this file. What is missing (images, QEMU) is fetched first.
+//!
+//! Here and not in harness/tests, because `cargo insta` looks for pending snapshots only in the
+//! directories that hold a package's sources.
 
 use std::path::Path;
 use std::process::ExitCode;
