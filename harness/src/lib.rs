@@ -3,6 +3,7 @@
 mod child;
 pub mod cli;
 pub mod console;
+pub mod diagnose;
 pub mod image;
 pub mod initramfs;
 pub mod kdump;

@@ -23,17 +23,28 @@ pub struct LineRef<'a> {
     text: &'a str,
     message_at: usize,
     stamp: Option<u64>,
+    caller: Option<Caller>,
+}
+
+/// Who printed a line, with CONFIG_PRINTK_CALLER.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// `[  T123]`: a task.
+    Task(u32),
+    /// `[    C0]`: a CPU, in an interrupt.
+    Cpu(u32),
 }
 
 impl<'a> LineRef<'a> {
     /// A line that is already text. `number` counts from 1.
     pub fn new(number: u64, text: &'a str) -> Self {
-        let (stamp, message_at) = prefix(text);
+        let (stamp, caller, message_at) = prefix(text);
         Self {
             number,
             text,
             message_at,
             stamp,
+            caller,
         }
     }
 
@@ -56,6 +67,11 @@ impl<'a> LineRef<'a> {
     /// The kernel's time stamp in microseconds, if the line has one.
     pub fn stamp(&self) -> Option<u64> {
         self.stamp
+    }
+
+    /// Who printed it, if the line says so.
+    pub fn caller(&self) -> Option<Caller> {
+        self.caller
     }
 
     /// A copy that can be kept.
@@ -88,9 +104,9 @@ impl Line {
     }
 }
 
-/// Time stamp in microseconds, and where the message begins.
+/// Time stamp in microseconds, caller, and where the message begins.
 /// Formats: kernel/printk/printk.c, print_prefix(), print_time(), print_caller() of Linux 6.1.
-fn prefix(text: &str) -> (Option<u64>, usize) {
+fn prefix(text: &str) -> (Option<u64>, Option<Caller>, usize) {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut stamp = None;
@@ -101,13 +117,15 @@ fn prefix(text: &str) -> (Option<u64>, usize) {
         stamp = Some(micros);
         at += length;
     }
-    if let Some(length) = caller(&bytes[at..]) {
+    let mut who = None;
+    if let Some((caller, length)) = caller(&bytes[at..]) {
+        who = Some(caller);
         at += length;
     }
     if at > 0 && bytes.get(at) == Some(&b' ') {
         at += 1;
     }
-    (stamp, at)
+    (stamp, who, at)
 }
 
 /// `<4>`: where it ends.
@@ -141,16 +159,23 @@ fn time(bytes: &[u8]) -> Option<(u64, usize)> {
     Some((micros, 1 + spaces + digits + 8))
 }
 
-/// `[  T123]` or `[    C0]`: its length.
-fn caller(bytes: &[u8]) -> Option<usize> {
+/// `[  T123]` or `[    C0]`, and its length.
+fn caller(bytes: &[u8]) -> Option<(Caller, usize)> {
     let rest = bytes.strip_prefix(b"[")?;
     let spaces = rest.iter().take_while(|b| **b == b' ').count();
     let rest = &rest[spaces..];
-    if !matches!(rest.first(), Some(b'T' | b'C')) {
+    let digits = rest.get(1..)?.iter().take(10);
+    let digits = digits.take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 || rest.get(1 + digits) != Some(&b']') {
         return None;
     }
-    let digits = rest[1..].iter().take_while(|b| b.is_ascii_digit()).count();
-    (digits > 0 && rest.get(1 + digits) == Some(&b']')).then_some(spaces + digits + 3)
+    let number = std::str::from_utf8(&rest[1..=digits]).ok()?.parse().ok()?;
+    let caller = match rest[0] {
+        b'T' => Caller::Task(number),
+        b'C' => Caller::Cpu(number),
+        _ => return None,
+    };
+    Some((caller, spaces + digits + 3))
 }
 
 /// Puts lines together.

@@ -1,5 +1,6 @@
 //! What a drill comes to: the value that is shown, compared and snapshotted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Verdict, cause and the evidence for both. Serialized with times, addresses, process ids and
@@ -28,7 +29,7 @@ pub struct Outcome {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// A complete dump of this crash lies on the target.
@@ -51,10 +52,12 @@ pub enum Verdict {
     NotArmed,
     /// The first kernel did not come up, or did not die as it was told to.
     FirstKernelFailed,
+    /// Nothing tells. A drill always ends in something else; a log may not.
+    Unknown,
 }
 
 /// Why. `Unknown` is an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Nothing went wrong.
@@ -80,7 +83,9 @@ pub enum Cause {
 }
 
 /// How far the machine came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Before the first line of a kernel.

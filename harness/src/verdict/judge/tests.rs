@@ -280,6 +280,7 @@ fn clues_decide_nothing() {
 
 #[test]
 fn console_alone() {
+    use Cause::Unknown;
     use Cause::*;
     use Verdict::*;
     let first = "[    0.000000] Linux version 6.1.0\n";
