@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crashdrill::machine::Accel;
 use crashdrill::run::Job;
 use crashdrill::target::{Target, make_disk};
-use crashdrill::verdict::Recorder;
 use crashdrill::verdict::outcome::Phase;
+use crashdrill::verdict::{Recorder, RuleBook};
 use crashdrill::vmcore;
 
 use super::Failure;
@@ -115,7 +115,7 @@ impl Reference {
         let begin = Instant::now();
         let mut qemu = command.spawn()?;
         let mut console = qemu.stdout.take().ok_or("QEMU has no standard output")?;
-        let mut recorder = Recorder::new();
+        let mut recorder = Recorder::new(RuleBook::builtin());
         let mut timeline = Vec::new();
         let mut log = Vec::new();
         let mut bytes = [0; 4096];

@@ -1,6 +1,7 @@
 //! The command: one file a subcommand.
 
 mod devices;
+mod diagnose;
 mod doctor;
 mod image;
 mod list;
@@ -36,10 +37,11 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says
-  1    an outcome changed, or has no snapshot yet
-  2    bad input: the command line, a scenario, an image manifest
-  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched
+  0    every drill ended as its snapshot says; diagnose: nothing wrong was found
+  1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump
+  2    bad input: the command line, a scenario, an image manifest, a file of rules
+  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log cannot be
+       read
   130  interrupted (SIGINT); 143 for SIGTERM
 
 Environment:
@@ -58,6 +60,9 @@ enum Command {
     Show(show::Show),
     /// Open an interactive console in the first or in the capture kernel.
     Shell(shell::Shell),
+    /// Say what a console log shows: the kernels in it, what they report, whether a dump was made,
+    /// why not, and what to try.
+    Diagnose(diagnose::Diagnose),
     /// Say what this host can do, and what it lacks.
     Doctor(doctor::Doctor),
     /// List the device catalogue, marked with what the QEMU in use has.
@@ -78,8 +83,12 @@ pub enum Status {
     Good,
     /// An outcome changed.
     Changed,
+    /// A log shows that something went wrong.
+    Fault,
     /// Some drill gave no outcome.
     Harness,
+    /// A log could not be read to its end.
+    Unread,
     /// By a signal, which is given.
     Interrupted(u8),
 }
@@ -88,8 +97,8 @@ impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         ExitCode::from(match status {
             Status::Good => 0,
-            Status::Changed => 1,
-            Status::Harness => 3,
+            Status::Changed | Status::Fault => 1,
+            Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
         })
     }
@@ -186,8 +195,11 @@ impl Args {
 
     /// Does what the command line says.
     pub fn execute(self) -> Result<Status, CliError> {
-        if let Command::Schema(schema) = &self.command {
-            return schema.execute();
+        // Neither needs a project.
+        match &self.command {
+            Command::Schema(schema) => return schema.execute(),
+            Command::Diagnose(diagnose) => return diagnose.execute(),
+            _ => {}
         }
         let project = match self.root {
             Some(root) => Project::at(root),
@@ -205,6 +217,7 @@ impl Args {
             Command::Devices(devices) => devices.execute(&context),
             Command::Image(image) => image.execute(&context),
             Command::Schema(schema) => schema.execute(),
+            Command::Diagnose(diagnose) => diagnose.execute(),
         }
     }
 }

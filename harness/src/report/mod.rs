@@ -1,15 +1,20 @@
 //! What people and other programs get to see of a run.
 
+mod diagnosis;
 mod json;
 mod junit;
+mod page;
 mod terminal;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
 pub use json::write_json;
 pub use junit::write_junit;
 pub use terminal::Terminal;
+
+pub(crate) use page::safe;
 
 use crate::run::{DrillResult, HarnessError};
 use crate::scenario::DrillId;

@@ -94,9 +94,10 @@ impl Terminal {
             }
         };
         let outcome = &compared.drill.outcome;
-        let cause = match outcome.cause {
-            Cause::None => String::new(),
-            cause => format!(" ({cause})"),
+        let cause = if outcome.cause == Cause::NONE {
+            String::new()
+        } else {
+            format!(" ({})", outcome.cause)
         };
         let (style, word) = match compared.comparison {
             Comparison::Same => (GOOD, "      ok"),

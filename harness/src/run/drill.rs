@@ -22,7 +22,7 @@ use crate::scenario::model::Limits;
 use crate::target::Target;
 use crate::units::Bytes;
 use crate::verdict::outcome::Phase;
-use crate::verdict::{Dump, End, Recorder, judge};
+use crate::verdict::{Dump, End, Recorder, RuleBook, judge};
 use crate::vmcore;
 
 /// QEMU writes what the guest prints byte by byte. Reading no more often than this lets the bytes
@@ -165,7 +165,7 @@ impl Watch {
         Self {
             begin,
             limits,
-            recorder: Recorder::new(),
+            recorder: Recorder::new(RuleBook::builtin()),
             lines: report::Lines::new(),
             console: Vec::new(),
             reports: Vec::new(),
@@ -259,7 +259,7 @@ impl Watch {
             self.timeline.push(Began {
                 phase: mark.phase,
                 at,
-                line: Some(mark.text),
+                line: Some(mark.line.text),
             });
         }
         bytes.clear();

@@ -1,44 +1,56 @@
-//! Everything that was seen of one drill.
+//! Everything that was seen of one crash: of a drill, or of a log.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crashdrill_guest::report::{Report, Role};
 
+use super::RuleBook;
+use super::hits::Hits;
+use super::log::LogReader;
 use super::outcome::{Phase, Vmcore};
-use crate::console::{Line, LineAssembler, PhaseMark, PhaseTracker, Terminal};
+use crate::console::boots::Began;
+use crate::console::splat::Splat;
+use crate::console::{Line, Terminal};
 use crate::units::Millis;
 
-/// Bytes of console log kept from its beginning, where the first fatal line is.
-const HEAD: usize = 12 << 20;
-/// Bytes kept from its end, once the beginning is full.
-const TAIL: usize = 4 << 20;
+/// Bytes of console log kept for showing how it ended.
+const TAIL: usize = 256 << 10;
 /// Reports kept; /init sends some dozens.
 const MAX_REPORTS: usize = 65_536;
 
 /// What the verdict rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
-    /// The console, line by line. Of a log longer than 16 MiB the middle is missing.
-    pub lines: Vec<Entry>,
-    /// The phases that were reached.
-    pub phases: Vec<PhaseMark>,
+    /// The phases that were reached. None of a kernel of which nobody knows which it is.
+    pub phases: Vec<Began>,
+    /// Nobody knows which kernel it is: its lines count as of any phase.
+    pub any_phase: bool,
+    /// Lines that rules look for.
+    pub(super) hits: Hits,
+    /// What the kernels reported of themselves.
+    pub splats: Vec<Spotted>,
     /// What both /init told, in the order in which they told it.
     pub reports: Vec<Report>,
     /// How the machine ended.
     pub end: End,
     /// What the host read back from the target.
     pub dump: Dump,
-    /// What the drill was set up to do.
-    pub expectations: Expectations,
+    /// What the drill was set up to do; none for somebody's log.
+    pub expectations: Option<Expectations>,
 }
 
-/// A line and the phase in which it came. A line that begins a phase belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The phase.
+/// A kernel's report, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spotted {
+    /// Number of the kernel that printed it.
+    pub boot: usize,
+    /// Phase in which it came.
     pub phase: Phase,
-    /// The line.
-    pub line: Line,
+    /// How often it came.
+    pub count: u64,
+    /// The first of them.
+    pub splat: Splat,
 }
 
 /// How the machine ended. That QEMU died or was killed is no end, but an error of the harness.
@@ -56,6 +68,8 @@ pub enum End {
     Panicked,
     /// Stopped by the harness after the guest had halted.
     Halted,
+    /// There is only a log, and it ends here or goes on with something else.
+    LogEnds,
 }
 
 /// What the host found on the dump target.
@@ -95,7 +109,7 @@ impl Evidence {
     pub fn phase(&self) -> Phase {
         self.phases
             .last()
-            .map_or(Phase::Firmware, |mark| mark.phase)
+            .map_or(Phase::Firmware, |began| began.phase)
     }
 
     /// Reports of the first kernel's /init.
@@ -124,37 +138,27 @@ impl Evidence {
 }
 
 /// Collects evidence while the machine runs. Memory is bounded whatever the machine prints.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recorder {
-    assembler: LineAssembler,
-    tracker: PhaseTracker,
-    log: Log,
+    log: LogReader,
+    tail: Tail,
     reports: Vec<Report>,
 }
 
 impl Recorder {
     /// Before the first byte.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(book: Arc<RuleBook>) -> Self {
+        Self {
+            log: LogReader::new(book),
+            tail: Tail::default(),
+            reports: Vec::new(),
+        }
     }
 
     /// Takes the next bytes of the console; gives the phases that they begin.
-    pub fn console(&mut self, bytes: &[u8]) -> Vec<PhaseMark> {
-        let Self {
-            assembler,
-            tracker,
-            log,
-            ..
-        } = self;
-        let before = tracker.marks().len();
-        assembler.push(bytes, |line| {
-            tracker.observe(line);
-            log.keep(Entry {
-                phase: tracker.phase(),
-                line: line.to_line(),
-            });
-        });
-        self.tracker.marks()[before..].to_vec()
+    pub fn console(&mut self, bytes: &[u8]) -> Vec<Began> {
+        let tail = &mut self.tail;
+        self.log.push(bytes, |line| tail.keep(line.to_line()))
     }
 
     /// Takes the next report.
@@ -166,81 +170,56 @@ impl Recorder {
 
     /// The phase reached.
     pub fn phase(&self) -> Phase {
-        self.tracker.phase()
+        self.log.phase()
     }
 
     /// The console says that nothing more will come: see [`Terminal`].
     pub fn terminal(&self) -> Option<Terminal> {
-        self.tracker.terminal()
+        self.log.terminal()
     }
 
-    /// The last lines kept, oldest first, for showing why something stands still.
+    /// The last lines, oldest first, for showing why something stands still.
     pub fn last_lines(&self, count: usize) -> Vec<&Line> {
-        let log = &self.log;
-        let mut lines: Vec<&Line> = log
-            .tail
-            .iter()
-            .rev()
-            .chain(log.head.iter().rev())
-            .take(count)
-            .map(|entry| &entry.line)
-            .collect();
-        lines.reverse();
+        let lines = &self.tail.lines;
         lines
+            .iter()
+            .skip(lines.len().saturating_sub(count))
+            .collect()
     }
 
     /// The machine has ended and the target has been looked at.
     pub fn finish(self, end: End, dump: Dump, expectations: Expectations) -> Evidence {
-        let Self {
-            assembler,
-            mut tracker,
-            mut log,
-            reports,
-        } = self;
-        assembler.finish(|line| {
-            tracker.observe(line);
-            log.keep(Entry {
-                phase: tracker.phase(),
-                line: line.to_line(),
-            });
-        });
-        let mut lines = log.head;
-        lines.extend(log.tail);
-        Evidence {
-            lines,
-            phases: tracker.marks().to_vec(),
-            reports,
-            end,
-            dump,
-            expectations,
-        }
+        let Self { log, reports, .. } = self;
+        // What comes after the first crash and its capture kernel is no drill any more.
+        let log = log.finish();
+        let mut evidence = log.evidence(0);
+        evidence.any_phase = false;
+        evidence.phases = log.first_cycle;
+        evidence.reports = reports;
+        evidence.end = end;
+        evidence.dump = dump;
+        evidence.expectations = Some(expectations);
+        evidence
     }
 }
 
-/// The beginning and the end of a log.
+/// The end of a log.
 #[derive(Debug, Default)]
-struct Log {
-    head: Vec<Entry>,
-    head_size: usize,
-    tail: VecDeque<Entry>,
-    tail_size: usize,
+struct Tail {
+    lines: VecDeque<Line>,
+    size: usize,
 }
 
-impl Log {
-    fn keep(&mut self, entry: Entry) {
-        let size = |entry: &Entry| entry.line.text.len() + size_of::<Entry>();
-        let new = size(&entry);
-        if self.tail.is_empty() && self.head_size + new <= HEAD {
-            self.head_size += new;
-            self.head.push(entry);
-            return;
-        }
-        self.tail_size += new;
-        self.tail.push_back(entry);
-        while self.tail_size > TAIL
-            && let Some(oldest) = self.tail.pop_front()
+impl Tail {
+    fn keep(&mut self, line: Line) {
+        let size = |line: &Line| line.text.len() + size_of::<Line>();
+        self.size += size(&line);
+        self.lines.push_back(line);
+        while self.size > TAIL
+            && self.lines.len() > 1
+            && let Some(oldest) = self.lines.pop_front()
         {
-            self.tail_size -= size(&oldest);
+            self.size -= size(&oldest);
         }
     }
 }
@@ -250,23 +229,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endless_log_keeps_its_beginning_and_its_end() {
-        let mut recorder = Recorder::new();
+    fn an_endless_log_keeps_its_phases_and_its_end() {
+        let mut recorder = Recorder::new(RuleBook::builtin());
         let line = format!("{}\n", "x".repeat(999));
         recorder.console(b"[    0.000000] Linux version 6.1\n");
         for _ in 0..30_000 {
             recorder.console(line.as_bytes());
         }
         recorder.console(b"last\nand unfinished");
-        assert!(recorder.log.head_size + recorder.log.tail_size <= HEAD + TAIL);
-        assert_eq!(recorder.last_lines(2)[1].text, "last");
+        assert!(recorder.tail.size <= TAIL);
+        let last = recorder.last_lines(1);
+        assert_eq!((last[0].number, last[0].text.as_str()), (30_002, "last"));
         let evidence = recorder.finish(End::PoweredOff, Dump::None, Expectations::default());
-        assert_eq!(evidence.lines[0].phase, Phase::FirstKernel);
-        assert_eq!(evidence.lines[1].line.number, 2);
-        let last = &evidence.lines[evidence.lines.len() - 1].line;
-        assert_eq!(
-            (last.number, last.text.as_str()),
-            (30_003, "and unfinished")
-        );
+        assert_eq!(evidence.phase(), Phase::FirstKernel);
     }
 }

@@ -4,216 +4,384 @@ use std::cmp::Reverse;
 
 use crashdrill_guest::report::{Report, Role as Kernel};
 
-use super::evidence::{Dump, End, Evidence};
-use super::outcome::{Cause, Function, Outcome, Vectors, Verdict};
-use super::rules::{DumpKind, Role, Rule, RuleBook};
+use super::book::{Role, RuleBook};
+use super::evidence::{Dump, End, Evidence, Spotted};
+use super::outcome::{Cause, Function, Outcome, Phase, Vectors, Verdict};
+use super::rules::{DumpKind, Rule, When, one_of};
 
 /// Quotes in an outcome. More would not be read.
 const MAX_QUOTES: usize = 12;
+
+/// Where a line stands: its number, and which of its messages.
+pub(crate) type Place = (u64, u64);
 
 /// A rule that holds.
 #[derive(Debug, Clone)]
 pub struct Finding<'r> {
     /// The rule.
     pub rule: &'r Rule,
-    /// Index into [`Evidence::lines`] of the first line that it rests on; `None` when it rests on
-    /// no line.
-    pub first_line: Option<usize>,
-    /// All of its lines, in order.
-    pub lines: Vec<usize>,
+    /// Of the alternative that holds.
+    pub priority: u8,
+    /// The first line that it rests on; `None` when it rests on no line.
+    pub(crate) first: Option<Place>,
+    /// Lines to quote.
+    pub(crate) lines: Vec<(Place, String)>,
+    /// Headlines of the kernel's report.
+    pub(crate) headlines: Vec<(Place, String)>,
     /// What else it rests on.
     pub sentences: Vec<String>,
+    /// The kernel's report that it rests on: index into [`Evidence::splats`].
+    pub report: Option<usize>,
+    /// Drivers that the log names and the rule suspects.
+    pub suspects: Vec<String>,
 }
 
 /// An outcome and the rules behind it.
 #[derive(Debug, Clone)]
 pub struct Judgement<'r> {
-    /// With times, addresses and the like still in it: see [`super::normalise()`].
-    pub outcome: Outcome,
+    /// What happened.
+    pub happened: Verdict,
+    /// Why.
+    pub why: Cause,
     /// The rule that gave the verdict.
     pub verdict: Option<Finding<'r>>,
-    /// The rule that gave the cause.
+    /// The rule that gave the cause, if it is another.
     pub cause: Option<Finding<'r>>,
-    /// Everything else that holds.
+    /// Rules that would have given another verdict or cause, best first.
+    pub runners_up: Vec<Finding<'r>>,
+    /// What was seen besides.
     pub contributing: Vec<Finding<'r>>,
 }
 
-/// The outcome by the rules that crashdrill comes with.
+/// The outcome of a drill by the rules that crashdrill comes with.
 pub fn judge(evidence: &Evidence) -> Outcome {
-    assess(RuleBook::builtin(), evidence).outcome
-}
-
-/// The outcome by these rules, and which of them made it.
-pub fn assess<'r>(book: &'r RuleBook, evidence: &Evidence) -> Judgement<'r> {
-    let mut findings = find(book, evidence);
-    let verdict = best(&findings, |rule| rule.verdict.is_some()).map(|at| findings.remove(at));
-    let happened = verdict
-        .as_ref()
-        .and_then(|finding| finding.rule.verdict)
-        .unwrap_or(Verdict::NoVmcore);
-    // An unknown cause explains nothing, so any known one is better.
-    let explains = |rule: &Rule| {
-        rule.cause.is_some_and(|cause| cause != Cause::Unknown)
-            && (rule.verdict == Some(happened) || rule.explains.contains(&happened))
-    };
-    let why = best(&findings, explains)
-        .filter(|at| {
-            verdict.as_ref().is_none_or(|verdict| {
-                !explains(verdict.rule) || rank(&findings[*at]) > rank(verdict)
-            })
-        })
-        .map(|at| findings.remove(at));
-    let cause = why
-        .as_ref()
-        .or(verdict.as_ref())
-        .and_then(|finding| finding.rule.cause)
-        .unwrap_or(Cause::Unknown);
-
-    let outcome = Outcome {
-        verdict: happened,
-        cause,
+    let book = RuleBook::builtin();
+    let judgement = assess(&book, evidence);
+    let expectations = evidence.expectations.clone().unwrap_or_default();
+    Outcome {
+        verdict: judgement.happened,
+        cause: judgement.why.clone(),
         phase: evidence.phase(),
-        evidence: quotes(evidence, verdict.as_ref(), why.as_ref()),
+        evidence: quotes(&judgement, evidence)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect(),
         vectors: vectors(evidence),
         devices: devices(evidence),
         vmcore: match &evidence.dump {
             Dump::Found(vmcore) => Some(vmcore.clone()),
             _ => None,
         },
-        machine: evidence.expectations.machine.clone(),
-        fidelity: evidence.expectations.fidelity.clone(),
-    };
-    // A runner-up that would have given a verdict of last resort says nothing.
-    findings.retain(|finding| !finding.lines.is_empty() || !finding.sentences.is_empty());
-    Judgement {
-        outcome,
-        cause: why.or_else(|| verdict.clone()),
-        verdict,
-        contributing: findings,
+        machine: expectations.machine,
+        fidelity: expectations.fidelity,
     }
 }
 
-/// Every rule that holds, in the order of the rules.
-fn find<'r>(book: &'r RuleBook, evidence: &Evidence) -> Vec<Finding<'r>> {
-    let mut first: Vec<Option<usize>> = vec![None; book.places.len()];
-    for (index, entry) in evidence.lines.iter().enumerate() {
-        if !book.patterns.is_match(&entry.line.text) {
-            continue;
-        }
-        for pattern in book.patterns.matches(&entry.line.text) {
-            let phases = &book.rules()[book.places[pattern].rule].phases;
-            if phases.is_empty() || phases.contains(&entry.phase) {
-                first[pattern].get_or_insert(index);
-            }
-        }
-    }
+/// What happened and why by these rules, and which of them say so.
+pub fn assess<'r>(book: &'r RuleBook, evidence: &Evidence) -> Judgement<'r> {
     let rules = book.rules().iter().enumerate();
-    rules
-        .filter_map(|(index, rule)| {
-            let of = |role: Role| {
-                let places = book.places.iter().zip(&first);
-                places
-                    .filter(move |(place, _)| place.rule == index && place.role == role)
-                    .map(|(_, line)| *line)
-            };
-            hold(rule, evidence, of)
+    let mut findings: Vec<Finding<'r>> = rules
+        .filter_map(|(index, rule)| hold(book, index, rule, evidence))
+        .collect();
+    let verdict = best(&findings, |rule| rule.verdict.is_some()).map(|at| findings.remove(at));
+    // A drill has been watched to its end: nothing seen is nothing saved.
+    let nothing = match &evidence.expectations {
+        Some(_) => Verdict::NoVmcore,
+        None => Verdict::Unknown,
+    };
+    let happened = verdict
+        .as_ref()
+        .and_then(|finding| finding.rule.verdict)
+        .unwrap_or(nothing);
+    // An unknown cause explains nothing, so any known one is better.
+    let explains = |rule: &Rule| {
+        rule.cause
+            .as_ref()
+            .is_some_and(|cause| *cause != Cause::UNKNOWN)
+            && (rule.verdict == Some(happened) || rule.explains.contains(&happened))
+    };
+    let cause = best(&findings, explains)
+        .filter(|at| {
+            verdict.as_ref().is_none_or(|verdict| {
+                !explains(verdict.rule) || rank(&findings[*at]) > rank(verdict)
+            })
         })
-        .collect()
+        .map(|at| findings.remove(at));
+    let why = cause
+        .as_ref()
+        .or(verdict.as_ref())
+        .and_then(|finding| finding.rule.cause.clone())
+        .unwrap_or(Cause::UNKNOWN);
+
+    let (contributing, mut runners_up): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.rule.verdict.is_none() && finding.rule.cause.is_none());
+    // A verdict of last resort that was not needed says nothing.
+    runners_up.retain(|finding| finding.first.is_some());
+    runners_up.retain(|finding| explains(finding.rule) || finding.rule.verdict != Some(happened));
+    runners_up.sort_by_key(|finding| Reverse(rank(finding)));
+    Judgement {
+        happened,
+        why,
+        verdict,
+        cause,
+        runners_up,
+        contributing,
+    }
 }
 
-/// The finding, if the rule holds. `first_lines` gives, for each pattern of a role, the first line
-/// that it matches.
-fn hold<'r, I: Iterator<Item = Option<usize>>>(
+/// The finding, if the rule holds: by the best of its alternatives.
+fn hold<'r>(
+    book: &'r RuleBook,
+    index: usize,
     rule: &'r Rule,
     evidence: &Evidence,
-    first_lines: impl Fn(Role) -> I,
 ) -> Option<Finding<'r>> {
-    if !rule.fits(evidence) || first_lines(Role::Unless).flatten().next().is_some() {
+    let alternatives = rule.when.iter().enumerate();
+    let held = alternatives
+        .filter_map(|(at, when)| alternative(book, (index, rule), (at, when), evidence));
+    // Of equals, max_by_key takes the last and a rule file's reader expects the first.
+    let held: Vec<Finding<'r>> = held.collect();
+    let mut finding = held.into_iter().rev().max_by_key(rank)?;
+    let phases = phases(evidence, &rule.phases);
+    for place in book.places(index) {
+        if place.role == Role::Also
+            && let Some(hit) = evidence.hits.first(place.pattern, phases)
+        {
+            finding.lines.push((hit.place, hit.text.clone()));
+        }
+    }
+    finding.suspects = suspects(book, index, rule, evidence, &finding);
+    finding.lines.sort();
+    finding.lines.dedup();
+    Some(finding)
+}
+
+/// Phases in which lines count. Of a kernel of which nobody knows which it is: all, but for what is
+/// said of a dump.
+fn phases<'p>(evidence: &Evidence, wanted: &'p [Phase]) -> &'p [Phase] {
+    let of_a_kernel = |phase: &Phase| *phase < Phase::Saving;
+    if evidence.any_phase && wanted.iter().any(of_a_kernel) {
+        &[]
+    } else {
+        wanted
+    }
+}
+
+fn alternative<'r>(
+    book: &RuleBook,
+    (index, rule): (usize, &'r Rule),
+    (at, when): (usize, &When),
+    evidence: &Evidence,
+) -> Option<Finding<'r>> {
+    if !when.fits(evidence) {
         return None;
     }
-    let begin: Vec<usize> = first_lines(Role::Line).flatten().collect();
-    if begin.is_empty() && !rule.lines.is_empty() {
-        return None;
-    }
-    let required: Vec<usize> = first_lines(Role::Required).collect::<Option<_>>()?;
-    let first_line = begin.iter().min().or(required.iter().min()).copied();
-    let mut sentences = Vec::new();
-    if rule
-        .not_told
-        .iter()
-        .any(|told| told.sentences(evidence).is_some())
+    let wanted = if when.phases.is_empty() {
+        &rule.phases
+    } else {
+        &when.phases
+    };
+    let phases = phases(evidence, wanted);
+    let hits = |role: Role| {
+        let places = book.places(index).iter();
+        places
+            .filter(move |place| place.when == Some(at) && place.role == role)
+            .map(|place| evidence.hits.first(place.pattern, phases))
+    };
+    if hits(Role::Unless).flatten().next().is_some()
+        || when
+            .not_told
+            .iter()
+            .any(|told| told.sentences(evidence).is_some())
     {
         return None;
     }
-    for told in &rule.told {
+    let any: Vec<_> = hits(Role::Line).flatten().collect();
+    if any.is_empty() && !when.lines.is_empty() {
+        return None;
+    }
+    let required: Vec<_> = hits(Role::Required).collect::<Option<_>>()?;
+    let mut sentences = Vec::new();
+    for told in &when.told {
         sentences.extend(told.sentences(evidence)?);
     }
-    if !rule.dump.is_empty() {
+    let lines: Vec<(Place, String)> = any
+        .iter()
+        .chain(&required)
+        .map(|hit| (hit.place, hit.text.clone()))
+        .collect();
+    let mut headlines = Vec::new();
+    // What has to stand beside the line that matters is not where it began.
+    let mut first = any.iter().map(|hit| hit.place).min();
+    let report = match book.look(index, at) {
+        None => None,
+        Some(pattern) => {
+            let mut splats = evidence.splats.iter();
+            let found = splats.position(|spotted| {
+                one_of(phases, &spotted.phase) && pattern.matches(&spotted.splat)
+            })?;
+            let splat = &evidence.splats[found].splat;
+            let begin = (splat.line, 0);
+            first = Some(first.map_or(begin, |first| first.min(begin)));
+            headlines.push((begin, splat.title.clone()));
+            // Of a report that stands in one line, they follow what else is quoted of it.
+            let also = splat.also.iter().zip(u64::MAX - splat.also.len() as u64..);
+            headlines.extend(also.map(|(also, part)| ((also.line, part), also.text.clone())));
+            Some(found)
+        }
+    };
+    first = first.or_else(|| required.iter().map(|hit| hit.place).min());
+    if !when.dump.is_empty() {
         sentences.push(dump_sentence(&evidence.dump));
     }
-    if !rule.end.is_empty() {
+    if !when.end.is_empty() {
         sentences.push(end_sentence(evidence.end));
     }
-    let mut lines = begin;
-    lines.extend(required);
-    lines.extend(first_lines(Role::Also).flatten());
-    lines.sort_unstable();
-    lines.dedup();
     Some(Finding {
         rule,
-        first_line,
+        priority: when.priority,
+        first,
         lines,
+        headlines,
         sentences,
+        report,
+        suspects: Vec::new(),
     })
 }
 
+/// What the log names of the rule's suspects, without the victim itself; or the drivers that the
+/// report itself blames, the innermost first.
+fn suspects(
+    book: &RuleBook,
+    index: usize,
+    rule: &Rule,
+    evidence: &Evidence,
+    finding: &Finding<'_>,
+) -> Vec<String> {
+    let phases = phases(evidence, &rule.phases);
+    let report = finding.report.map(|at| &evidence.splats[at].splat);
+    let in_trace = |driver: &str| {
+        let mut frames = report.iter().flat_map(|splat| &splat.trace);
+        frames.any(|frame| frame.symbol.module.as_deref() == Some(driver))
+    };
+    if rule.blames_trace {
+        let symbols = report.iter().flat_map(|splat| {
+            let frames = splat.trace.iter().map(|frame| &frame.symbol);
+            splat.at.iter().chain(frames)
+        });
+        let innermost = symbols.filter_map(|symbol| symbol.module.clone()).next();
+        let known = rule.suspects.iter().filter(|driver| in_trace(driver));
+        let mut blamed: Vec<String> = innermost.into_iter().collect();
+        blamed.extend(
+            known
+                .filter(|driver| !blamed.contains(driver))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        if !blamed.is_empty() {
+            return blamed;
+        }
+    }
+    let spotted = |driver: &str| {
+        let in_phase = |spotted: &&Spotted| one_of(phases, &spotted.phase);
+        let mut modules = evidence.splats.iter().filter(in_phase);
+        modules.any(|spotted| spotted.splat.modules.iter().any(|m| m.name == driver))
+    };
+    let printed = |suspect: usize| {
+        let mut places = book.places(index).iter();
+        places.any(|place| {
+            place.role == Role::Suspect(suspect)
+                && evidence.hits.first(place.pattern, phases).is_some()
+        })
+    };
+    let drivers = rule.suspects.iter().enumerate();
+    drivers
+        .filter(|(at, driver)| !in_trace(driver) && (printed(*at) || spotted(driver)))
+        .map(|(_, driver)| driver.clone())
+        .collect()
+}
+
 /// The first fatal line wins; what rests on no line comes after all lines.
-fn rank(finding: &Finding<'_>) -> (u8, Reverse<usize>) {
-    let position = finding.first_line.unwrap_or(usize::MAX);
-    (finding.rule.priority, Reverse(position))
+fn rank(finding: &Finding<'_>) -> (u8, Reverse<Place>) {
+    let position = finding.first.unwrap_or((u64::MAX, u64::MAX));
+    (finding.priority, Reverse(position))
 }
 
 fn best(findings: &[Finding<'_>], wanted: impl Fn(&Rule) -> bool) -> Option<usize> {
     let candidates = findings.iter().enumerate();
     candidates
         .filter(|(_, finding)| wanted(finding.rule))
-        // Of equals, max_by_key takes the last and a rule file's reader expects the first.
         .max_by_key(|(index, finding)| (rank(finding), Reverse(*index)))
         .map(|(index, _)| index)
 }
 
-/// Console lines first, in their order, then what is known otherwise: how the two channels
-/// interleave differs from run to run.
-fn quotes(
-    evidence: &Evidence,
-    verdict: Option<&Finding<'_>>,
-    cause: Option<&Finding<'_>>,
-) -> Vec<String> {
-    let findings = || verdict.into_iter().chain(cause);
-    let mut lines: Vec<usize> = findings().flat_map(|found| found.lines.clone()).collect();
-    lines.sort_unstable();
-    let texts = lines
-        .iter()
-        .map(|at| evidence.lines[*at].line.text.as_str());
-    let mut quotes: Vec<String> = Vec::new();
-    let mut quote = |text: &str| {
-        if quotes.len() < MAX_QUOTES && !quotes.iter().any(|quote| quote == text) {
-            quotes.push(text.to_owned());
-        }
-    };
+/// What verdict and cause rest on. Console lines first, in their order, then what is known
+/// otherwise: how the two channels interleave differs from run to run.
+pub(crate) fn quotes(judgement: &Judgement<'_>, evidence: &Evidence) -> Vec<(Option<u64>, String)> {
+    let findings = || judgement.verdict.iter().chain(&judgement.cause);
+    let mut quotes = Quotes::default();
     // A verdict that no line gave still says where the machine stood, and how it ended.
-    let lineless = verdict.is_none_or(|found| found.first_line.is_none());
-    if lineless && let Some(mark) = evidence.phases.last() {
-        quote(&mark.text);
+    let lineless = judgement
+        .verdict
+        .as_ref()
+        .is_none_or(|found| found.first.is_none());
+    if lineless && let Some(began) = evidence.phases.last() {
+        quotes.add(Some(began.line.line), &began.line.text);
     }
-    texts.for_each(&mut quote);
-    findings()
-        .flat_map(|found| &found.sentences)
-        .for_each(|sentence| quote(sentence));
+    let mut lines: Vec<&(Place, String)> = findings()
+        .flat_map(|found| found.lines.iter().chain(&found.headlines))
+        .collect();
+    lines.sort();
+    for ((line, _), text) in lines {
+        quotes.add(Some(*line), text);
+    }
+    for sentence in findings().flat_map(|found| &found.sentences) {
+        quotes.add(None, sentence);
+    }
     if lineless {
-        quote(&end_sentence(evidence.end));
+        quotes.add(None, &end_sentence(evidence.end));
     }
-    quotes
+    quotes.0
+}
+
+/// What one finding rests on.
+pub(crate) fn quotes_of(finding: &Finding<'_>) -> Vec<(Option<u64>, String)> {
+    let mut quotes = Quotes::default();
+    let lines = match finding.lines.as_slice() {
+        [] => &finding.headlines,
+        // The report itself is no news beside the verdict.
+        _ => &finding.lines,
+    };
+    for ((line, _), text) in lines {
+        quotes.add(Some(*line), text);
+    }
+    for sentence in &finding.sentences {
+        quotes.add(None, sentence);
+    }
+    quotes.0
+}
+
+#[derive(Default)]
+struct Quotes(Vec<(Option<u64>, String)>);
+
+impl Quotes {
+    fn add(&mut self, line: Option<u64>, text: &str) {
+        // A report's headline is its line without the time stamp.
+        let same = |(at, quoted): &(Option<u64>, String)| {
+            quoted == text || (*at == line && quoted.contains(text))
+        };
+        if self.0.len() >= MAX_QUOTES || self.0.iter().any(same) {
+            return;
+        }
+        let shorter = |(at, quoted): &&mut (Option<u64>, String)| {
+            *at == line && text.contains(quoted.as_str())
+        };
+        match self.0.iter_mut().find(shorter) {
+            Some((_, quoted)) => *quoted = text.to_owned(),
+            None => self.0.push((line, text.to_owned())),
+        }
+    }
 }
 
 fn end_sentence(end: End) -> String {
@@ -224,6 +392,7 @@ fn end_sentence(end: End) -> String {
         End::TotalLimit(limit) => format!("end: not over after {limit}"),
         End::Panicked => "end: stopped after the panic".to_owned(),
         End::Halted => "end: the machine halted".to_owned(),
+        End::LogEnds => "end: the log says no more".to_owned(),
     }
 }
 
@@ -264,7 +433,10 @@ fn vectors(evidence: &Evidence) -> Option<Vectors> {
 }
 
 fn devices(evidence: &Evidence) -> Vec<Function> {
-    let names = &evidence.expectations.devices;
+    let names = evidence
+        .expectations
+        .as_ref()
+        .map(|expected| &expected.devices);
     let mut devices: Vec<Function> = evidence
         .capture_reports()
         .iter()
@@ -280,7 +452,10 @@ fn devices(evidence: &Evidence) -> Vec<Function> {
                 let slot = address.strip_prefix("0000:").unwrap_or(address);
                 Some(Function {
                     slot: slot.to_owned(),
-                    device: names.get(slot).unwrap_or(id).clone(),
+                    device: names
+                        .and_then(|names| names.get(slot))
+                        .unwrap_or(id)
+                        .clone(),
                     table: *table,
                     granted: *granted,
                     driver: driver.clone(),

@@ -1,5 +1,7 @@
 //! What a drill comes to: the value that is shown, compared and snapshotted.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,30 +58,27 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Why. `Unknown` is an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
+/// Why: the name of a class of failure, as rules give it. See `rules.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Cause(Cow<'static, str>);
+
+impl Cause {
     /// Nothing went wrong.
-    None,
-    /// No rule has evidence.
-    Unknown,
-    /// A driver was refused an interrupt vector.
-    IrqVectorExhaustion,
-    /// No memory was reserved with crashkernel=.
-    NoCrashkernelMemory,
-    /// The reserved memory is too small for what has to run in it.
-    CrashkernelTooSmall,
-    /// The dump target's driver was kept out of, or is missing from, the capture kernel.
-    TargetDriverMissing,
-    /// The configured dump target is no device of this machine.
-    TargetNotFound,
-    /// The dump target is full.
-    TargetFull,
-    /// The core collector could not be run, or ended with an error of its own.
-    CoreCollectorFailed,
-    /// A script of the user (kdump_pre) refused, or never came back.
-    UserScript,
+    pub const NONE: Cause = Cause(Cow::Borrowed("none"));
+    /// No rule has evidence. That is an answer.
+    pub const UNKNOWN: Cause = Cause(Cow::Borrowed("unknown"));
+
+    /// A class by its name.
+    pub const fn named(name: &'static str) -> Self {
+        Cause(Cow::Borrowed(name))
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// How far the machine came.
@@ -104,6 +103,13 @@ pub enum Phase {
     Saving,
     /// The dump is on the target.
     Saved,
+}
+
+impl Phase {
+    /// The first of them.
+    pub const FIRST: Phase = Phase::Firmware;
+    /// The last of them.
+    pub const LAST: Phase = Phase::Saved;
 }
 
 /// Vectors of the capture kernel, as it counted them itself.
@@ -160,4 +166,4 @@ macro_rules! shown_as_serialized {
     )*};
 }
 
-shown_as_serialized!(Verdict, Cause, Phase);
+shown_as_serialized!(Verdict, Phase);

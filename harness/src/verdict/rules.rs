@@ -1,23 +1,61 @@
-//! The rules, read from data and checked.
+//! The rules: classes of outcome as data, read and checked.
+//!
+//! A rule file is a list; one entry is one class. `rules.yaml` beside this file holds what
+//! crashdrill comes with and is the example to follow.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
-
-use regex::{Regex, RegexSet};
+use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::evidence::{Dump, End, Evidence};
 use super::outcome::{Cause, Phase, Verdict};
 use super::told::Told;
+use crate::console::splat::{Kind, Splat};
 
-/// One class of outcome. It holds when every condition that it has is met; a rule without a
-/// verdict and without a cause is a finding that only contributes.
+/// One class of outcome. It holds when one of its alternatives does; a rule without a verdict and
+/// without a cause is a finding that only contributes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rule {
     /// Unique: small letters, digits and hyphens.
     pub name: String,
-    /// Phases in which its lines count; all when empty.
+    /// Phases in which its lines and reports count; all when empty.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+    /// The alternatives.
+    pub when: Vec<When>,
+    /// Regular expressions over a line's text: quoted as evidence when they match; no condition.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// What happened, if the rule holds and wins.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// Why. Counts for the rule's own verdict and for those that it `explains`.
+    #[serde(default)]
+    pub cause: Option<Cause>,
+    /// Verdicts that the cause explains.
+    #[serde(default)]
+    pub explains: Vec<Verdict>,
+    /// Drivers that are likely to be behind it when the log names them, the likeliest first.
+    #[serde(default)]
+    pub suspects: Vec<String>,
+    /// The drivers in the report's call trace are the ones to blame. They are victims otherwise, and
+    /// no suspects.
+    #[serde(default)]
+    pub blames_trace: bool,
+    /// For the one who has to do something about it.
+    pub explanation: String,
+    /// What to try, best first.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
+    /// Where the lines are known from.
+    pub source: String,
+}
+
+/// Conditions that all have to be met.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct When {
+    /// Phases in which its lines and reports count, if others than the rule's.
     #[serde(default)]
     pub phases: Vec<Phase>,
     /// Regular expressions over a line's text. At least one must match, if there are any.
@@ -26,12 +64,12 @@ pub struct Rule {
     /// Each of these must match some line.
     #[serde(default)]
     pub requires: Vec<String>,
-    /// Quoted as evidence when they match; no condition.
-    #[serde(default)]
-    pub also: Vec<String>,
     /// None of these may match any line.
     #[serde(default)]
     pub unless: Vec<String>,
+    /// A kernel's report must look like this.
+    #[serde(default)]
+    pub report: Option<Looks>,
     /// All of these must have been told.
     #[serde(default)]
     pub told: Vec<Told>,
@@ -50,22 +88,56 @@ pub struct Rule {
     /// None of these may have begun.
     #[serde(default)]
     pub never_reached: Vec<Phase>,
-    /// What happened, if the rule holds and wins.
+    /// True: only of a drill. False: only of somebody's log.
     #[serde(default)]
-    pub verdict: Option<Verdict>,
-    /// Why. Counts for the rule's own verdict and for those that it `explains`.
-    #[serde(default)]
-    pub cause: Option<Cause>,
-    /// Verdicts that the cause explains.
-    #[serde(default)]
-    pub explains: Vec<Verdict>,
+    pub drill: Option<bool>,
     /// The highest wins; among equals the one whose first line came first.
     #[serde(default)]
     pub priority: u8,
-    /// For the one who has to do something about it.
-    pub explanation: String,
-    /// Where the lines are known from.
-    pub source: String,
+}
+
+/// What a kernel's report must look like. Every condition given must be met.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Looks {
+    /// One of these kinds.
+    #[serde(default)]
+    pub kinds: Vec<Kind>,
+    /// Fatal, or not.
+    #[serde(default)]
+    pub fatal: Option<bool>,
+    /// Regular expression over its headlines, one by one.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Regular expression over the source file that it names.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// Each must match the name of a function: the faulting one, or one of the call trace.
+    #[serde(default)]
+    pub functions: Vec<String>,
+}
+
+/// Something to try.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Remedy {
+    /// What to do. `{drivers}` stands for the suspects that the log names.
+    pub action: String,
+    /// How, on which distribution.
+    #[serde(default)]
+    pub config: Vec<Config>,
+}
+
+/// A line of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// `RHEL 7, CentOS 7`.
+    pub on: String,
+    /// `/etc/sysconfig/kdump`.
+    pub file: String,
+    /// The exact line. `{drivers}` as above, between commas; `{drivers spaced}` between blanks.
+    pub line: String,
 }
 
 /// [`End`] without its figures.
@@ -84,6 +156,8 @@ pub enum EndKind {
     Panicked,
     /// [`End::Halted`].
     Halted,
+    /// [`End::LogEnds`].
+    LogEnds,
 }
 
 impl From<End> for EndKind {
@@ -95,6 +169,7 @@ impl From<End> for EndKind {
             End::TotalLimit(_) => Self::TotalLimit,
             End::Panicked => Self::Panicked,
             End::Halted => Self::Halted,
+            End::LogEnds => Self::LogEnds,
         }
     }
 }
@@ -130,189 +205,107 @@ impl From<&Dump> for DumpKind {
     }
 }
 
-impl Rule {
+impl When {
     /// The conditions that do not depend on lines or reports.
     pub(super) fn fits(&self, evidence: &Evidence) -> bool {
-        let phase = evidence.phase();
         let reached = |phase: &Phase| evidence.phases.iter().any(|mark| mark.phase == *phase);
         one_of(&self.end, &evidence.end.into())
             && one_of(&self.dump, &DumpKind::from(&evidence.dump))
-            && one_of(&self.last_phase, &phase)
+            && one_of(&self.last_phase, &evidence.phase())
             && !self.never_reached.iter().any(reached)
+            && self
+                .drill
+                .is_none_or(|drill| drill == evidence.expectations.is_some())
     }
 
-    fn patterns(&self) -> impl Iterator<Item = (Role, &str)> {
-        [
-            (Role::Line, &self.lines),
-            (Role::Required, &self.requires),
-            (Role::Also, &self.also),
-            (Role::Unless, &self.unless),
-        ]
-        .into_iter()
-        .flat_map(|(role, list)| list.iter().map(move |pattern| (role, pattern.as_str())))
+    /// Whether there is anything that has to be seen.
+    pub(super) fn is_empty(&self) -> bool {
+        let When {
+            phases: _,
+            lines,
+            requires,
+            unless: _,
+            report,
+            told,
+            not_told: _,
+            end,
+            dump,
+            last_phase,
+            never_reached: _,
+            drill: _,
+            priority: _,
+        } = self;
+        lines.is_empty()
+            && requires.is_empty()
+            && report.is_none()
+            && told.is_empty()
+            && end.is_empty()
+            && dump.is_empty()
+            && last_phase.is_empty()
     }
 }
 
-fn one_of<T: PartialEq>(wanted: &[T], given: &T) -> bool {
+pub(super) fn one_of<T: PartialEq>(wanted: &[T], given: &T) -> bool {
     wanted.is_empty() || wanted.contains(given)
 }
 
-/// What a pattern is to its rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Line,
-    Required,
-    Also,
-    Unless,
+/// [`Looks`] with its regular expressions compiled.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pattern {
+    kinds: Vec<Kind>,
+    fatal: Option<bool>,
+    title: Option<Regex>,
+    file: Option<Regex>,
+    functions: Vec<Regex>,
 }
 
-/// A pattern's place: index in the set is index in the list of these.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Index into the rules.
-    pub(super) rule: usize,
-    pub(super) role: Role,
-}
-
-/// Rules whose patterns have been compiled together.
-#[derive(Debug)]
-pub struct RuleBook {
-    rules: Vec<Rule>,
-    pub(super) patterns: RegexSet,
-    pub(super) places: Vec<Place>,
-}
-
-/// A rule file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RulesError {
-    /// Not YAML, or not rules.
-    #[error("the rules cannot be read: {0}")]
-    Syntax(#[from] serde_yaml::Error),
-    /// A regular expression is wrong.
-    #[error("rule `{rule}`: `{pattern}` is no regular expression: {why}")]
-    Pattern {
-        /// The rule's name.
-        rule: String,
-        /// The text.
-        pattern: String,
-        /// What is wrong with it.
-        why: Box<regex::Error>,
-    },
-    /// All patterns together are too much.
-    #[error("the rules' patterns cannot be compiled together: {0}")]
-    Size(Box<regex::Error>),
-    /// A rule contradicts itself or another.
-    #[error("rule `{rule}`: {why}")]
-    Nonsense {
-        /// The rule's name.
-        rule: String,
-        /// What is wrong.
-        why: &'static str,
-    },
-}
-
-static BUILTIN: LazyLock<RuleBook> = LazyLock::new(|| {
-    // A unit test reads the same text, so that no release can come here.
-    RuleBook::parse(include_str!("rules.yaml"))
-        .unwrap_or_else(|error| unreachable!("built-in rules: {error}"))
-});
-
-impl RuleBook {
-    /// The rules that crashdrill comes with.
-    pub fn builtin() -> &'static RuleBook {
-        &BUILTIN
-    }
-
-    /// Reads a list of rules.
-    ///
+impl Pattern {
     /// # Errors
-    /// Not YAML, an unknown key, a wrong regular expression, a rule that contradicts itself.
-    pub fn parse(text: &str) -> Result<Self, RulesError> {
-        let rules: Vec<Rule> = serde_yaml::from_str(text)?;
-        let mut names = BTreeSet::new();
-        let mut patterns = Vec::new();
-        let mut places = Vec::new();
-        for (index, rule) in rules.iter().enumerate() {
-            check(rule, names.insert(rule.name.as_str()))?;
-            for (role, pattern) in rule.patterns() {
-                Regex::new(pattern).map_err(|why| RulesError::Pattern {
-                    rule: rule.name.clone(),
-                    pattern: pattern.to_owned(),
-                    why: Box::new(why),
-                })?;
-                patterns.push(pattern);
-                places.push(Place { rule: index, role });
-            }
-        }
-        let patterns = RegexSet::new(patterns).map_err(|why| RulesError::Size(Box::new(why)))?;
+    /// The expression that is none, and why.
+    pub(super) fn compile(looks: &Looks) -> Result<Self, (String, regex::Error)> {
+        let one = |text: &String| regex(text).map_err(|why| (text.clone(), why));
         Ok(Self {
-            rules,
-            patterns,
-            places,
+            kinds: looks.kinds.clone(),
+            fatal: looks.fatal,
+            title: looks.title.as_ref().map(one).transpose()?,
+            file: looks.file.as_ref().map(one).transpose()?,
+            functions: looks.functions.iter().map(one).collect::<Result<_, _>>()?,
         })
     }
 
-    /// In the order of the file.
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
+    pub(super) fn matches(&self, splat: &Splat) -> bool {
+        let Self {
+            kinds,
+            fatal,
+            title,
+            file,
+            functions,
+        } = self;
+        let headlines = || {
+            std::iter::once(splat.title.as_str()).chain(splat.also.iter().map(|also| &*also.text))
+        };
+        let frames = || {
+            let at = splat.at.iter().chain(splat.trace.iter().map(|f| &f.symbol));
+            let names = at.map(|symbol| symbol.name.as_str());
+            names.chain(splat.function.as_deref())
+        };
+        one_of(kinds, &splat.kind)
+            && fatal.is_none_or(|fatal| fatal == splat.fatal)
+            && title
+                .as_ref()
+                .is_none_or(|title| headlines().any(|text| title.is_match(text.as_bytes())))
+            && file.as_ref().is_none_or(|file| {
+                let source = splat.source.as_ref();
+                source.is_some_and(|source| file.is_match(source.file.as_bytes()))
+            })
+            && functions
+                .iter()
+                .all(|function| frames().any(|name| function.is_match(name.as_bytes())))
     }
 }
 
-fn check(rule: &Rule, new: bool) -> Result<(), RulesError> {
-    let why = if !new {
-        "another rule has the same name"
-    } else if rule.name.is_empty() || rule.explanation.is_empty() || rule.source.is_empty() {
-        "name, explanation and source must not be empty"
-    } else if rule.cause.is_some() && rule.verdict.is_none() && rule.explains.is_empty() {
-        "a cause needs a verdict, or `explains`"
-    } else if rule.cause.is_none() && !rule.explains.is_empty() {
-        "`explains` needs a cause"
-    } else if !rule.unless.is_empty() && rule.lines.is_empty() && rule.requires.is_empty() {
-        "`unless` needs `lines` or `requires`"
-    } else {
-        return Ok(());
-    };
-    Err(RulesError::Nonsense {
-        rule: rule.name.clone(),
-        why,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn builtin_rules_are_sound() {
-        let book = RuleBook::parse(include_str!("rules.yaml")).unwrap();
-        assert!(book.rules().len() > 20);
-    }
-
-    #[test]
-    fn a_wrong_rule_is_named() {
-        let rest = "explanation: x, source: x";
-        for (text, wanted) in [
-            (format!("[{{name: a, colour: red, {rest}}}]"), "colour"),
-            (
-                format!("[{{name: a, lines: ['('], {rest}}}]"),
-                "rule `a`: `(` is no",
-            ),
-            (
-                format!("[{{name: a, {rest}}}, {{name: a, {rest}}}]"),
-                "same name",
-            ),
-            (
-                format!("[{{name: a, cause: unknown, {rest}}}]"),
-                "needs a verdict",
-            ),
-            (
-                format!("[{{name: a, explains: [no-vmcore], {rest}}}]"),
-                "needs a cause",
-            ),
-            (format!("[{{name: a, told: [gossip], {rest}}}]"), "gossip"),
-        ] {
-            let error = RuleBook::parse(&text).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-        }
-    }
+/// Letters, digits and white space are those of ASCII, which is all that a kernel prints; a line
+/// may hold anything.
+pub(super) fn regex(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).unicode(false).build()
 }

@@ -133,7 +133,9 @@ fn failed_step(report: &Report) -> Option<String> {
 }
 
 fn target_driver_missing(evidence: &Evidence, capture: &[Report]) -> Vec<String> {
-    let expected = &evidence.expectations;
+    let Some(expected) = &evidence.expectations else {
+        return Vec::new();
+    };
     let mut found = collect(capture, |report| match report {
         Report::KeptOut { driver, by } if expected.target_drivers.contains(driver) => {
             Some(format!("{driver} kept out by {by}"))
@@ -180,7 +182,8 @@ fn pre_script_running(evidence: &Evidence, capture: &[Report]) -> Vec<String> {
         Report::Collector { .. } | Report::Ending | Report::Failed { .. } => true,
         _ => false,
     });
-    if evidence.expectations.pre_script && !beyond {
+    let configured = evidence.expectations.as_ref();
+    if configured.is_some_and(|expected| expected.pre_script) && !beyond {
         vec!["report: the target is mounted; kdump_pre, which comes next, has not ended".to_owned()]
     } else {
         Vec::new()

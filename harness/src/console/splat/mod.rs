@@ -1,12 +1,26 @@
 //! What a kernel reports of itself: oopses, BUGs, panics, warnings, lockups, sanitizer reports.
 //! Kernel engineers say splat to all of them.
 
+mod culprit;
+mod event;
+mod field;
+mod frame;
+mod headline;
+mod headlines;
 mod kind;
+mod pattern;
+mod report;
+mod scan;
+mod section;
+mod source;
+mod symbol;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use headline::BEGINNINGS;
 pub use kind::Kind;
+pub use scan::Scanner;
 
 /// One report of a kernel on itself, put together from its lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -54,6 +68,18 @@ pub struct Splat {
     pub cut: bool,
 }
 
+impl Splat {
+    /// Whether it says that something went wrong in the kernel or its hardware. One failed
+    /// allocation, an interrupt without a driver, or an error that was corrected does not.
+    pub fn is_fault(&self) -> bool {
+        match self.kind {
+            Kind::PageAllocationFailure | Kind::IrqNobodyCared => false,
+            Kind::MachineCheck => self.fatal,
+            _ => true,
+        }
+    }
+}
+
 /// Modules kept of one report. RHEL's kernels load some 150.
 pub const MAX_MODULES: usize = 512;
 /// Frames kept of one trace.
@@ -77,7 +103,7 @@ pub struct Headline {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Source {
-    /// As printed: `arch/x86/kernel/apic/io_apic.c`.
+    /// Within the kernel's tree: `arch/x86/kernel/apic/io_apic.c`.
     pub file: String,
     /// From 1.
     pub line: u32,
@@ -140,4 +166,9 @@ pub struct Module {
     /// Its taints and state as printed between parentheses, which may be empty: `OE+`. `+` means
     /// that it was being loaded, `-` that it was being removed.
     pub flags: String,
+}
+
+/// The text, or as much of it as is kept.
+pub fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
