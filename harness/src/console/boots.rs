@@ -150,12 +150,7 @@ impl Found {
             .take_while(|began| began.line.line <= line)
             .last()
             .map(|began| began.phase);
-        let lowest = match boot.role {
-            Role::First => Phase::FirstKernel,
-            Role::Capture => Phase::CaptureKernel,
-            Role::Unknown => Phase::Firmware,
-        };
-        Some((index, phase.unwrap_or(lowest)))
+        Some((index, phase.unwrap_or(boot.role.first_phase())))
     }
 
     /// Why [`Boot::why`] of this boot tells its role, in words.
