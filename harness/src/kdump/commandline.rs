@@ -146,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kdump::flavour::Flavour;
 
     fn sysconfig(base: Option<&str>, remove: Option<&str>, append: Option<&str>) -> Sysconfig {
         Sysconfig {
@@ -212,7 +213,8 @@ mod tests {
 
     #[test]
     fn drivers_kept_out() {
-        let conf = KdumpConf::parse("dracut_args --omit-drivers \"i40e ice\"\n").unwrap();
+        let conf =
+            KdumpConf::parse("dracut_args --omit-drivers \"i40e ice\"\n", Flavour::Rhel7).unwrap();
         let found = kept_out(
             "rd.driver.blacklist=virtio-console,i40e x modprobe.blacklist=a,,b \
              module_blacklist=\"c\" rd.driver.blacklist=i40e blacklist=no",

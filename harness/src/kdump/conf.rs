@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::flavour::Flavour;
 use super::words::shell_words;
 use crate::suggest;
 
@@ -16,11 +17,14 @@ pub const DEFAULT_PATH: &str = "/var/crash";
 /// RHEL 7.3's default for `core_collector`.
 pub const DEFAULT_CORE_COLLECTOR: &str = "makedumpfile -l --message-level 1 -d 31";
 
-/// A kdump.conf, with the defaults of RHEL 7 where it is silent.
+/// Where RHEL looks for the private key when `sshkey` does not say.
+pub const DEFAULT_SSHKEY: &str = "/root/.ssh/kdump_id_rsa";
+
+/// A kdump.conf, with the defaults of its flavour where it is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KdumpConf {
-    /// `ext4 DEVICE` and its like; by default the file system that holds `path`.
-    pub target: Option<Target>,
+    /// Where the dump goes; by default the file system that holds `path`.
+    pub target: Option<DumpTarget>,
     /// `path`, below the target's root.
     pub path: String,
     /// `core_collector`, the command and its arguments.
@@ -29,21 +33,50 @@ pub struct KdumpConf {
     pub kdump_pre: Option<String>,
     /// `kdump_post`: run after the dump, with its status.
     pub kdump_post: Option<String>,
-    /// `default`: what to do when the dump has failed.
+    /// `failure_action`, or its older name `default`: what to do when the dump has failed.
     pub failure_action: FailureAction,
+    /// `final_action`: what to do after a dump.
+    pub final_action: FinalAction,
+    /// `sshkey`: the private key that `ssh` logs in with.
+    pub sshkey: String,
+    /// `extra_bins`: programs and scripts that the capture initramfs holds besides.
+    pub extra_bins: Vec<String>,
     /// `extra_modules`, and `--add-drivers` of `dracut_args`.
     pub extra_modules: Vec<String>,
     /// `--omit-drivers` of `dracut_args`.
     pub omit_drivers: Vec<String>,
+    /// RHEL 6's `blacklist`: drivers that modprobe is told to leave alone.
+    pub blacklist: Vec<String>,
+    /// RHEL 6's `options`: a module, and what it is loaded with.
+    pub module_options: Vec<(String, String)>,
 }
 
-/// A file system on a local device.
+/// Where the dump goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Its type, as it is mounted.
-    pub filesystem: Filesystem,
-    /// Where it is.
-    pub device: TargetDevice,
+pub enum DumpTarget {
+    /// `ext4 DEVICE` and its like, and the target of `dracut_args --mount`.
+    Filesystem {
+        /// Its type, as it is mounted.
+        filesystem: Filesystem,
+        /// Where it is.
+        device: TargetDevice,
+    },
+    /// `raw DEVICE`: the dump is written to the device itself.
+    Raw(String),
+    /// `nfs HOST:/EXPORT`.
+    Nfs {
+        /// The server, by name or address.
+        host: String,
+        /// The exported directory.
+        export: String,
+    },
+    /// `ssh USER@HOST`.
+    Ssh {
+        /// Who logs in.
+        user: String,
+        /// The server, by name or address.
+        host: String,
+    },
 }
 
 /// File systems that a dump target can have.
@@ -109,6 +142,19 @@ pub enum FailureAction {
     DumpToRootfs,
 }
 
+/// `final_action`, of 2019: what to do after a dump, or after a shell or `dump_to_rootfs`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalAction {
+    /// Reboot.
+    #[default]
+    Reboot,
+    /// Halt.
+    Halt,
+    /// Power off.
+    Poweroff,
+}
+
 /// One thing wrong with a kdump.conf.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("kdump.conf, line {line}, column {column}: {message}")]
@@ -137,15 +183,20 @@ impl Default for KdumpConf {
             kdump_pre: None,
             kdump_post: None,
             failure_action: FailureAction::default(),
+            final_action: FinalAction::default(),
+            sshkey: DEFAULT_SSHKEY.to_owned(),
+            extra_bins: Vec::new(),
             extra_modules: Vec::new(),
             omit_drivers: Vec::new(),
+            blacklist: Vec::new(),
+            module_options: Vec::new(),
         }
     }
 }
 
 impl KdumpConf {
-    /// Reads the whole text and finds everything that is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, Vec<ConfError>> {
+    /// Reads the whole text as `flavour` does and finds everything that is wrong with it.
+    pub fn parse(text: &str, _flavour: Flavour) -> Result<Self, Vec<ConfError>> {
         let mut reader = Reader::default();
         let mut start = 0;
         for (nth, line) in text.split_inclusive('\n').enumerate() {
@@ -326,7 +377,7 @@ impl Reader {
                 ),
             ));
         };
-        self.conf.target = Some(Target { filesystem, device });
+        self.conf.target = Some(DumpTarget::Filesystem { filesystem, device });
         Ok(())
     }
 

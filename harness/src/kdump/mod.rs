@@ -3,4 +3,5 @@
 pub mod commandline;
 pub mod conf;
 pub mod crashkernel;
+pub mod flavour;
 mod words;

@@ -8,7 +8,9 @@ use crashdrill_guest::order::{self, Action, CaptureOrder, FirstOrder};
 use crate::image::{CaptureKernel, Found, Image, Module, ModuleError};
 use crate::initramfs::{CAPTURE_INITRAMFS, CAPTURE_KERNEL};
 use crate::kdump::commandline::{self, KeptOut, KeptOutBy};
-use crate::kdump::conf::{ConfError, FailureAction, Filesystem, KdumpConf, TargetDevice};
+use crate::kdump::conf::{
+    ConfError, DumpTarget, FailureAction, Filesystem, KdumpConf, TargetDevice,
+};
 use crate::machine::{self, MachinePlan, catalogue};
 use crate::scenario::Drill;
 use crate::scenario::model::{Chipset, Scenario};
@@ -98,7 +100,9 @@ impl Plan {
     pub fn new(drill: &Drill, image: &Image, token: &str, shell: Shell) -> Result<Self, PlanError> {
         let scenario = &drill.scenario;
         let conf = match &scenario.kdump.conf {
-            Some(text) => KdumpConf::parse(text).map_err(PlanError::Conf)?,
+            Some(text) => {
+                KdumpConf::parse(text, scenario.kdump.flavour).map_err(PlanError::Conf)?
+            }
             None => KdumpConf::default(),
         };
         let mut machine = MachinePlan::new(&scenario.machine)?;
@@ -293,13 +297,19 @@ fn filesystem_modules(
 
 /// The target that kdump.conf names, or else the device that the scenario marks.
 fn target(conf: &KdumpConf, machine: &MachinePlan) -> Result<(String, Filesystem), PlanError> {
-    if let Some(target) = &conf.target {
-        let device = match &target.device {
-            TargetDevice::Node(node) => node.clone(),
-            TargetDevice::Uuid(uuid) => format!("UUID={uuid}"),
-            TargetDevice::Label(label) => format!("LABEL={label}"),
-        };
-        return Ok((device, target.filesystem));
+    match &conf.target {
+        Some(DumpTarget::Filesystem { filesystem, device }) => {
+            let device = match device {
+                TargetDevice::Node(node) => node.clone(),
+                TargetDevice::Uuid(uuid) => format!("UUID={uuid}"),
+                TargetDevice::Label(label) => format!("LABEL={label}"),
+            };
+            return Ok((device, *filesystem));
+        }
+        Some(DumpTarget::Raw(_)) => return Err(PlanError::NotEmulated("`raw`")),
+        Some(DumpTarget::Nfs { .. }) => return Err(PlanError::NotEmulated("`nfs`")),
+        Some(DumpTarget::Ssh { .. }) => return Err(PlanError::NotEmulated("`ssh`")),
+        None => {}
     }
     let disk = machine.target().and_then(|function| function.disk.as_ref());
     let disk = disk.ok_or(PlanError::NoTarget)?;

@@ -541,7 +541,11 @@ fn kdump(scenario: &Scenario, found: &mut Vec<Problem>) {
     let Some(conf) = &scenario.kdump.conf else {
         return;
     };
-    for error in KdumpConf::parse(conf).err().into_iter().flatten() {
+    for error in KdumpConf::parse(conf, scenario.kdump.flavour)
+        .err()
+        .into_iter()
+        .flatten()
+    {
         let message = format!("kdump.conf, line {}: {}", error.line, error.message);
         found.push(Problem {
             inside: Some(error.at),

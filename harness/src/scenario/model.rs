@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kdump::crashkernel::Crashkernel;
+use crate::kdump::flavour::Flavour;
 use crate::units::{Bytes, Cpus, Millis, Slot, TableSize};
 
 /// One variant of one scenario file: a whole, concrete description of a drill.
@@ -197,15 +198,6 @@ pub struct Kdump {
     pub conf: Option<String>,
     /// /etc/sysconfig/kdump.
     pub sysconfig: Sysconfig,
-}
-
-/// Distribution and version whose kdump is followed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flavour {
-    /// Red Hat Enterprise Linux 7 and CentOS 7.
-    #[default]
-    Rhel7,
 }
 
 /// /etc/sysconfig/kdump. An absent key has the flavour's default.

@@ -3,11 +3,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn parse(text: &str) -> KdumpConf {
-    KdumpConf::parse(text).unwrap()
+    KdumpConf::parse(text, Flavour::Rhel7).unwrap()
 }
 
 fn one_error(text: &str) -> ConfError {
-    let mut errors = KdumpConf::parse(text).unwrap_err();
+    let mut errors = KdumpConf::parse(text, Flavour::Rhel7).unwrap_err();
     assert_eq!(errors.len(), 1, "{errors:?}");
     errors.remove(0)
 }
@@ -29,7 +29,7 @@ fn whole_file() {
     );
     assert_eq!(
         conf.target,
-        Some(Target {
+        Some(DumpTarget::Filesystem {
             filesystem: Filesystem::Ext4,
             device: TargetDevice::Node("/dev/nvme0n1".to_owned())
         })
@@ -45,12 +45,18 @@ fn whole_file() {
     assert_eq!(conf.omit_drivers, ["i40e", "ice"]);
     assert_eq!(parse(""), KdumpConf::default());
     assert_eq!(
-        parse("xfs LABEL=dump").target.map(|target| target.device),
-        Some(TargetDevice::Label("dump".to_owned()))
+        parse("xfs LABEL=dump").target,
+        Some(DumpTarget::Filesystem {
+            filesystem: Filesystem::Xfs,
+            device: TargetDevice::Label("dump".to_owned())
+        })
     );
     assert_eq!(
-        parse("xfs UUID=\"1-2\"").target.map(|target| target.device),
-        Some(TargetDevice::Uuid("1-2".to_owned()))
+        parse("xfs UUID=\"1-2\"").target,
+        Some(DumpTarget::Filesystem {
+            filesystem: Filesystem::Xfs,
+            device: TargetDevice::Uuid("1-2".to_owned())
+        })
     );
 }
 
@@ -128,7 +134,7 @@ fn refusals() {
 #[test]
 fn every_error_is_found() {
     assert_eq!(
-        KdumpConf::parse("raw /dev/a\nnet x\nfoo 1\n")
+        KdumpConf::parse("raw /dev/a\nnet x\nfoo 1\n", Flavour::Rhel7)
             .unwrap_err()
             .len(),
         3
@@ -138,7 +144,7 @@ fn every_error_is_found() {
 proptest! {
     #[test]
     fn any_text(text in "(path|ext4|dracut_args|default|core_collector|[a-z]*)?[ \"'\\\\#=\t\r\n\\PC]{0,24}") {
-        if let Err(errors) = KdumpConf::parse(&text) {
+        if let Err(errors) = KdumpConf::parse(&text, Flavour::Rhel7) {
             for error in errors {
                 let underlined = text.get(error.at);
                 prop_assert!(underlined.is_some_and(|it| !it.contains('\n')));
