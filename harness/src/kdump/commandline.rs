@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::conf::KdumpConf;
+use super::sysconfig::Sysconfig;
 use super::words::kernel_words;
-use crate::scenario::model::Sysconfig;
 
 /// KDUMP_COMMANDLINE_REMOVE of RHEL 7.3 on x86_64, where /etc/sysconfig/kdump does not say.
 pub const DEFAULT_REMOVE: &str = "hugepages hugepagesz slub_debug quiet";
@@ -153,7 +153,7 @@ mod tests {
             kdump_commandline: base.map(str::to_owned),
             kdump_commandline_remove: remove.map(str::to_owned),
             kdump_commandline_append: append.map(str::to_owned),
-            kexec_args: None,
+            ..Sysconfig::default()
         }
     }
 

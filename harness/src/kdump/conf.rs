@@ -49,6 +49,27 @@ pub struct KdumpConf {
     pub blacklist: Vec<String>,
     /// RHEL 6's `options`: a module, and what it is loaded with.
     pub module_options: Vec<(String, String)>,
+    /// `kdump_emergency`, of 2026: run before the emergency shell.
+    pub kdump_emergency: Option<String>,
+    /// The other arguments of `dracut_args`, word by word.
+    pub dracut_args: Vec<String>,
+    /// Every option as it is written, from top to bottom.
+    pub written: Vec<Written>,
+}
+
+/// One option of a kdump.conf as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its name.
+    pub option: String,
+    /// Its value, without a pair of double quotes around it.
+    pub value: String,
+    /// From 1.
+    pub line: usize,
+    /// The bytes of the name in the whole text.
+    pub at: Range<usize>,
+    /// The bytes of the value in the whole text.
+    pub value_at: Range<usize>,
 }
 
 /// Where the dump goes.
@@ -77,6 +98,8 @@ pub enum DumpTarget {
         /// The server, by name or address.
         host: String,
     },
+    /// `virtiofs TAG`, of 2022: a directory of the host that the guest runs on.
+    Virtiofs(String),
 }
 
 /// File systems that a dump target can have.
@@ -93,6 +116,8 @@ pub enum Filesystem {
     Xfs,
     /// Btrfs.
     Btrfs,
+    /// Minix.
+    Minix,
 }
 
 impl Filesystem {
@@ -104,6 +129,7 @@ impl Filesystem {
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
+            Self::Minix => "minix",
         }
     }
 
@@ -190,6 +216,9 @@ impl Default for KdumpConf {
             omit_drivers: Vec::new(),
             blacklist: Vec::new(),
             module_options: Vec::new(),
+            kdump_emergency: None,
+            dracut_args: Vec::new(),
+            written: Vec::new(),
         }
     }
 }

@@ -2,6 +2,10 @@
 
 pub mod commandline;
 pub mod conf;
+pub mod configuration;
 pub mod crashkernel;
 pub mod flavour;
+pub mod kdump_tools;
+pub mod suse;
+pub mod sysconfig;
 mod words;

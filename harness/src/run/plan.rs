@@ -309,6 +309,7 @@ fn target(conf: &KdumpConf, machine: &MachinePlan) -> Result<(String, Filesystem
         Some(DumpTarget::Raw(_)) => return Err(PlanError::NotEmulated("`raw`")),
         Some(DumpTarget::Nfs { .. }) => return Err(PlanError::NotEmulated("`nfs`")),
         Some(DumpTarget::Ssh { .. }) => return Err(PlanError::NotEmulated("`ssh`")),
+        Some(DumpTarget::Virtiofs(_)) => return Err(PlanError::NotEmulated("`virtiofs`")),
         None => {}
     }
     let disk = machine.target().and_then(|function| function.disk.as_ref());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kdump::crashkernel::Crashkernel;
 use crate::kdump::flavour::Flavour;
+use crate::kdump::sysconfig::Sysconfig;
 use crate::units::{Bytes, Cpus, Millis, Slot, TableSize};
 
 /// One variant of one scenario file: a whole, concrete description of a drill.
@@ -198,21 +199,6 @@ pub struct Kdump {
     pub conf: Option<String>,
     /// /etc/sysconfig/kdump.
     pub sysconfig: Sysconfig,
-}
-
-/// /etc/sysconfig/kdump. An absent key has the flavour's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "SCREAMING_SNAKE_CASE", default)]
-pub struct Sysconfig {
-    /// The capture kernel's command line before removal and addition; the first kernel's by
-    /// default.
-    pub kdump_commandline: Option<String>,
-    /// Parameters to remove from it.
-    pub kdump_commandline_remove: Option<String>,
-    /// Parameters to add to it.
-    pub kdump_commandline_append: Option<String>,
-    /// Options for kexec.
-    pub kexec_args: Option<String>,
 }
 
 /// The kernel that saves the dump.
