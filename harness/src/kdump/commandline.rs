@@ -1,11 +1,13 @@
-//! The capture kernel's command line, put together as RHEL 7's kdumpctl does, and which drivers
-//! it keeps out.
+//! The capture kernel's command line, put together as kdumpctl does, and which drivers it keeps
+//! out.
 
 use std::fmt;
 
 use serde::Serialize;
 
+use super::assembly::Assembly;
 use super::conf::KdumpConf;
+use super::flavour::Flavour;
 use super::sysconfig::Sysconfig;
 use super::words::kernel_words;
 
@@ -16,6 +18,48 @@ pub const DEFAULT_REMOVE: &str = "hugepages hugepagesz slub_debug quiet";
 pub const DEFAULT_APPEND: &str = "irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off \
                                   numa=off udev.children-max=2 panic=10 rootflags=nofail \
                                   acpi_no_memhotplug transparent_hugepage=never";
+
+/// KDUMP_COMMANDLINE_REMOVE in the file that a flavour comes with on x86_64.
+pub fn default_remove(flavour: Flavour) -> &'static str {
+    match flavour {
+        // RHEL 6 does not read the key.
+        Flavour::Rhel6 => "",
+        Flavour::Rhel8 => "hugepages hugepagesz slub_debug quiet log_buf_len swiotlb",
+        Flavour::Rhel9 => {
+            "hugepages hugepagesz slub_debug quiet log_buf_len swiotlb cma hugetlb_cma \
+             ignition.firstboot"
+        }
+        Flavour::Fedora => {
+            "hugepages hugepagesz slub_debug quiet log_buf_len swiotlb hugetlb_cma \
+             ignition.firstboot cma"
+        }
+        _ => DEFAULT_REMOVE,
+    }
+}
+
+/// KDUMP_COMMANDLINE_APPEND in the file that a flavour comes with on x86_64.
+pub fn default_append(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Rhel6 => "irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off",
+        Flavour::Rhel8 => {
+            "irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off numa=off \
+             udev.children-max=2 panic=10 rootflags=nofail acpi_no_memhotplug \
+             transparent_hugepage=never nokaslr novmcoredd hest_disable"
+        }
+        Flavour::Rhel9 => {
+            "irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off numa=off \
+             udev.children-max=2 panic=10 acpi_no_memhotplug transparent_hugepage=never nokaslr \
+             hest_disable novmcoredd cma=0 hugetlb_cma=0 pcie_ports=compat"
+        }
+        Flavour::Fedora => {
+            "novmcoredd hugetlb_cma=0 kfence.sample_interval=0 initramfs_options=size=90% irqpoll \
+             nr_cpus=1 reset_devices cgroup_disable=memory mce=off numa=off udev.children-max=2 \
+             panic=10 acpi_no_memhotplug transparent_hugepage=never nokaslr hest_disable cma=0 \
+             pcie_ports=compat"
+        }
+        _ => DEFAULT_APPEND,
+    }
+}
 
 /// What kdumpctl removes whatever the configuration says.
 const ALWAYS_REMOVED: [&str; 11] = [
@@ -35,24 +79,41 @@ const ALWAYS_REMOVED: [&str; 11] = [
 /// The capture kernel's command line. `first` is the first kernel's (/proc/cmdline), which
 /// KDUMP_COMMANDLINE replaces; `boot_apic_id` is the APIC id of the first kernel's boot CPU, which
 /// the capture kernel must leave alone when it was started on another.
-pub fn capture_commandline(first: &str, sysconfig: &Sysconfig, boot_apic_id: u32) -> String {
-    let base = sysconfig.kdump_commandline.as_deref().unwrap_or(first);
-    let remove = sysconfig.kdump_commandline_remove.as_deref();
+///
+/// What kdumpctl adds for a machine's watchdog or for AWS is not: a drill's machine has neither.
+/// RHEL 6's init script takes nothing away but crashkernel=, and does not add the APIC id.
+pub fn assemble(
+    flavour: Flavour,
+    first: &str,
+    sysconfig: &Sysconfig,
+    boot_apic_id: u32,
+) -> Assembly {
+    let base = sysconfig.kdump_commandline.as_deref();
+    let mut line = match base.filter(|base| !base.trim().is_empty()) {
+        Some(base) => Assembly::from("KDUMP_COMMANDLINE", base),
+        None => Assembly::from("/proc/cmdline", first),
+    };
     let append = sysconfig.kdump_commandline_append.as_deref();
-    let removed: Vec<&str> = kernel_words(remove.unwrap_or(DEFAULT_REMOVE))
-        .into_iter()
-        .chain(ALWAYS_REMOVED)
-        .collect();
-    let mut words: Vec<&str> = kernel_words(base)
-        .into_iter()
-        .filter(|word| !removed.contains(&name(word)))
-        .chain(kernel_words(append.unwrap_or(DEFAULT_APPEND)))
-        .collect();
-    let disable = format!("disable_cpu_apicid={boot_apic_id}");
-    if !words.iter().any(|word| name(word) == "disable_cpu_apicid") {
-        words.push(&disable);
+    let append = append.unwrap_or_else(|| default_append(flavour));
+    if flavour == Flavour::Rhel6 {
+        line.remove("kdump", &["crashkernel"]);
+        line.append("KDUMP_COMMANDLINE_APPEND", append);
+        return line;
     }
-    words.join(" ")
+    let remove = sysconfig.kdump_commandline_remove.as_deref();
+    let remove = kernel_words(remove.unwrap_or_else(|| default_remove(flavour)));
+    line.remove("KDUMP_COMMANDLINE_REMOVE", &remove);
+    line.remove("kdumpctl", &ALWAYS_REMOVED);
+    let modern = matches!(flavour, Flavour::Rhel9 | Flavour::Fedora);
+    if modern {
+        line.remove_words("kdumpctl", |word| word.ends_with('='));
+    }
+    line.append("KDUMP_COMMANDLINE_APPEND", append);
+    line.append_new("kdumpctl", &format!("disable_cpu_apicid={boot_apic_id}"));
+    if modern {
+        line.append_new("kdumpctl", "rd.systemd.gpt_auto=no");
+    }
+    line
 }
 
 /// The value of the last `parameter=` on a command line, which is the one that counts.
@@ -86,6 +147,8 @@ pub enum KeptOutBy {
     ModuleBlacklist,
     /// `dracut_args --omit-drivers`: it is not in the initramfs at all.
     OmitDrivers,
+    /// RHEL 6's `blacklist`, which mkdumprd writes for modprobe.
+    Blacklist,
 }
 
 impl fmt::Display for KeptOutBy {
@@ -95,6 +158,7 @@ impl fmt::Display for KeptOutBy {
             Self::ModprobeBlacklist => "modprobe.blacklist=",
             Self::ModuleBlacklist => "module_blacklist=",
             Self::OmitDrivers => "--omit-drivers",
+            Self::Blacklist => "blacklist",
         })
     }
 }
@@ -128,12 +192,10 @@ pub fn kept_out(commandline: &str, conf: &KdumpConf) -> Vec<KeptOut> {
     for driver in &conf.omit_drivers {
         add(driver, KeptOutBy::OmitDrivers);
     }
+    for driver in &conf.blacklist {
+        add(driver, KeptOutBy::Blacklist);
+    }
     found
-}
-
-fn name(word: &str) -> &str {
-    let word = word.strip_prefix('"').unwrap_or(word);
-    word.split_once('=').map_or(word, |(name, _)| name)
 }
 
 fn unquoted(value: &str) -> &str {
@@ -146,7 +208,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kdump::flavour::Flavour;
+
+    fn capture_commandline(first: &str, sysconfig: &Sysconfig, apic_id: u32) -> String {
+        assemble(Flavour::Rhel7, first, sysconfig, apic_id).to_string()
+    }
 
     fn sysconfig(base: Option<&str>, remove: Option<&str>, append: Option<&str>) -> Sysconfig {
         Sysconfig {

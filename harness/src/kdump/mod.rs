@@ -1,11 +1,15 @@
-//! kdump's own configuration: what the three places that configure it accept and mean.
+//! kdump's own configuration: what the places that configure it accept and mean, for every
+//! distribution.
 
+pub mod assembly;
 pub mod commandline;
 pub mod conf;
 pub mod configuration;
 pub mod crashkernel;
+pub mod error;
 pub mod flavour;
 pub mod kdump_tools;
+mod shell;
 pub mod suse;
 pub mod sysconfig;
 mod words;

@@ -8,9 +8,11 @@ use crashdrill_guest::order::{self, Action, CaptureOrder, FirstOrder};
 use crate::image::{CaptureKernel, Found, Image, Module, ModuleError};
 use crate::initramfs::{CAPTURE_INITRAMFS, CAPTURE_KERNEL};
 use crate::kdump::commandline::{self, KeptOut, KeptOutBy};
-use crate::kdump::conf::{
-    ConfError, DumpTarget, FailureAction, Filesystem, KdumpConf, TargetDevice,
-};
+use crate::kdump::conf::{DumpTarget, FailureAction, Filesystem, KdumpConf, TargetDevice};
+use crate::kdump::configuration::Configuration;
+use crate::kdump::error::ConfError;
+use crate::kdump::flavour::Flavour;
+use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::{self, MachinePlan, catalogue};
 use crate::scenario::Drill;
 use crate::scenario::model::{Chipset, Scenario};
@@ -99,27 +101,35 @@ impl Plan {
     /// The scenario asks for something that the image, the machine or crashdrill does not have.
     pub fn new(drill: &Drill, image: &Image, token: &str, shell: Shell) -> Result<Self, PlanError> {
         let scenario = &drill.scenario;
-        let conf = match &scenario.kdump.conf {
-            Some(text) => {
-                KdumpConf::parse(text, scenario.kdump.flavour).map_err(PlanError::Conf)?
-            }
-            None => KdumpConf::default(),
+        let configuration = Configuration::read(&scenario.kdump).map_err(PlanError::Conf)?;
+        let Configuration::Kdumpctl {
+            conf, sysconfig, ..
+        } = &configuration
+        else {
+            return Err(PlanError::NotEmulated(match scenario.kdump.flavour {
+                Flavour::Debian => "a direct drill with `flavour: debian`",
+                _ => "a direct drill with `flavour: opensuse`",
+            }));
         };
+        if let Some(text) = &scenario.kdump.conf {
+            let missing = conf.not_emulated(text);
+            if !missing.is_empty() {
+                return Err(PlanError::Conf(missing));
+            }
+        }
         let mut machine = MachinePlan::new(&scenario.machine)?;
         machine.append = first_commandline(scenario, token);
-        let capture_commandline = commandline::capture_commandline(
-            &machine.append,
-            &scenario.kdump.sysconfig,
-            BOOT_APIC_ID,
-        );
-        let kept_out = commandline::kept_out(&capture_commandline, &conf);
+        let capture_commandline = configuration
+            .capture_commandline(&machine.append, BOOT_APIC_ID)
+            .to_string();
+        let kept_out = commandline::kept_out(&capture_commandline, conf);
         let modules = |source| PlanError::Module {
             image: image.name.clone(),
             source,
         };
 
-        let first =
-            first_stage(scenario, image, &capture_commandline, token, shell).map_err(modules)?;
+        let kexec = arm(sysconfig, &capture_commandline);
+        let first = first_stage(scenario, image, kexec, token, shell).map_err(modules)?;
         let drivers = match &scenario.capture.drivers {
             Some(drivers) => drivers.clone(),
             None => machine.drivers().into_iter().map(str::to_owned).collect(),
@@ -128,7 +138,7 @@ impl Plan {
             .into_iter()
             .chain(conf.extra_modules.iter().cloned())
             .collect();
-        let (device, filesystem) = target(&conf, &machine)?;
+        let (device, filesystem) = target(conf, &machine)?;
         let mut files = Files::default();
         let order = CaptureOrder {
             drivers: load_order(image, &drivers, &kept_out, &mut files).map_err(modules)?,
@@ -157,14 +167,14 @@ impl Plan {
             scripts,
             order,
         };
-        let expectations = expectations(image, &machine, &device, drivers, &conf);
+        let expectations = expectations(image, &machine, &device, drivers, conf);
         Ok(Self {
             machine,
             token: token.to_owned(),
             capture_commandline,
             first,
             capture,
-            dump_directory: conf.path,
+            dump_directory: conf.path.clone(),
             expectations,
         })
     }
@@ -183,7 +193,7 @@ fn first_commandline(scenario: &Scenario, token: &str) -> String {
 fn first_stage(
     scenario: &Scenario,
     image: &Image,
-    capture_commandline: &str,
+    arm: Vec<String>,
     token: &str,
     shell: Shell,
 ) -> Result<Stage<FirstOrder>, ModuleError> {
@@ -192,7 +202,7 @@ fn first_stage(
     Ok(Stage {
         order: FirstOrder {
             drivers,
-            arm: arm(scenario, capture_commandline),
+            arm,
             crash_cpu: u32::from(scenario.crash.cpu),
             token: token.to_owned(),
             shell: shell == Shell::First,
@@ -205,15 +215,10 @@ fn first_stage(
 }
 
 /// The command that RHEL 7's kdumpctl runs, with kexec_load(2): `kexec $KEXEC_ARGS -p …`.
-fn arm(scenario: &Scenario, capture_commandline: &str) -> Vec<String> {
+fn arm(sysconfig: &Sysconfig, capture_commandline: &str) -> Vec<String> {
     // kexec-tools 2.0.29 tries kexec_file_load(2) first; 3.10 has kexec_load(2) alone.
     let mut argv = vec!["kexec".to_owned(), "--kexec-syscall".to_owned()];
-    let more = scenario
-        .kdump
-        .sysconfig
-        .kexec_args
-        .as_deref()
-        .unwrap_or_default();
+    let more = sysconfig.kexec_args.as_deref().unwrap_or_default();
     argv.extend(more.split_ascii_whitespace().map(str::to_owned));
     argv.extend([
         "-p".to_owned(),

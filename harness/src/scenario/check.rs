@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::model::{Apic, Chipset, Device, DeviceKind, Scenario};
+use super::model::{Apic, Chipset, Device, DeviceKind, Scenario, SysconfigFile};
 use super::path::Path;
 use crate::kdump::commandline::last_value;
-use crate::kdump::conf::KdumpConf;
+use crate::kdump::configuration::Configuration;
 use crate::kdump::crashkernel::Reserved;
+use crate::kdump::error::ConfigFile;
+use crate::kdump::flavour::Flavour;
 use crate::units::{Bytes, Slot};
 
 /// What a check has to know about a kind of device. The machine's catalogue says it.
@@ -441,28 +443,19 @@ fn kernels(scenario: &Scenario, found: &mut Vec<Problem>) {
             .rests_on(root("machine").key("memory")),
         );
     }
-    let sysconfig = root("kdump").key("sysconfig");
-    let append = &scenario.kdump.sysconfig.kdump_commandline_append;
-    let commandline = &scenario.kdump.sysconfig.kdump_commandline;
-    let remove = &scenario.kdump.sysconfig.kdump_commandline_remove;
-    let kexec = &scenario.kdump.sysconfig.kexec_args;
     let first = &scenario.first_kernel;
-    let texts = [
-        (root("first-kernel").key("append"), Some(&first.append)),
-        (
-            sysconfig.clone().key("KDUMP_COMMANDLINE"),
-            commandline.as_ref(),
-        ),
-        (
-            sysconfig.clone().key("KDUMP_COMMANDLINE_REMOVE"),
-            remove.as_ref(),
-        ),
-        (
-            sysconfig.clone().key("KDUMP_COMMANDLINE_APPEND"),
-            append.as_ref(),
-        ),
-        (sysconfig.key("KEXEC_ARGS"), kexec.as_ref()),
-    ];
+    let mut texts = vec![(root("first-kernel").key("append"), Some(&first.append))];
+    if let SysconfigFile::Keys(keys) = &scenario.kdump.sysconfig {
+        let sysconfig = |key| root("kdump").key("sysconfig").key(key);
+        let (base, remove) = (&keys.kdump_commandline, &keys.kdump_commandline_remove);
+        let append = &keys.kdump_commandline_append;
+        texts.extend([
+            (sysconfig("KDUMP_COMMANDLINE"), base.as_ref()),
+            (sysconfig("KDUMP_COMMANDLINE_REMOVE"), remove.as_ref()),
+            (sysconfig("KDUMP_COMMANDLINE_APPEND"), append.as_ref()),
+            (sysconfig("KEXEC_ARGS"), keys.kexec_args.as_ref()),
+        ]);
+    }
     for (path, text) in texts {
         let Some(text) = text else { continue };
         if text.trim_end_matches('\n').contains(['\n', '\0']) {
@@ -538,20 +531,66 @@ fn driver_name(path: Path, driver: &str, found: &mut Vec<Problem>) {
 }
 
 fn kdump(scenario: &Scenario, found: &mut Vec<Problem>) {
-    let Some(conf) = &scenario.kdump.conf else {
-        return;
+    let kdump = &scenario.kdump;
+    let path = |key: &str| root("kdump").key(key);
+    let flavour = kdump.flavour;
+    let mut stranger = |key: &str, message: String, help: &str| {
+        found.push(
+            Problem {
+                on_key: true,
+                ..Problem::new(path(key), message)
+            }
+            .help(help)
+            .rests_on(path("flavour")),
+        );
     };
-    for error in KdumpConf::parse(conf, scenario.kdump.flavour)
-        .err()
-        .into_iter()
-        .flatten()
-    {
-        let message = format!("kdump.conf, line {}: {}", error.line, error.message);
-        found.push(Problem {
-            inside: Some(error.at),
-            help: error.help,
-            ..Problem::new(root("kdump").key("conf"), message)
-        });
+    let redhat = !matches!(flavour, Flavour::Debian | Flavour::Opensuse);
+    if kdump.conf.is_some() && !redhat {
+        let help = match flavour {
+            Flavour::Debian => {
+                "its configuration is `kdump-tools`, the text of /etc/default/kdump-tools"
+            }
+            _ => "its configuration is `sysconfig`, the text of /etc/sysconfig/kdump",
+        };
+        stranger("conf", format!("{flavour} has no kdump.conf"), help);
+    }
+    if kdump.sysconfig != SysconfigFile::default() {
+        if flavour == Flavour::Debian {
+            let message = "debian has no /etc/sysconfig/kdump".to_owned();
+            stranger("sysconfig", message, "its configuration is `kdump-tools`");
+        } else if flavour == Flavour::Opensuse && matches!(kdump.sysconfig, SysconfigFile::Keys(_))
+        {
+            let message = "these keys are not those of openSUSE's file".to_owned();
+            stranger(
+                "sysconfig",
+                message,
+                "write the file's own text: `sysconfig: |`",
+            );
+        }
+    }
+    if kdump.kdump_tools.is_some() && flavour != Flavour::Debian {
+        let message = format!("{flavour} has no /etc/default/kdump-tools");
+        stranger(
+            "kdump-tools",
+            message,
+            "`flavour: debian`, or remove the key",
+        );
+    }
+    for error in Configuration::read(kdump).err().into_iter().flatten() {
+        let key = match error.file {
+            ConfigFile::KdumpConf => "conf",
+            ConfigFile::Sysconfig => "sysconfig",
+            ConfigFile::KdumpTools => "kdump-tools",
+        };
+        let message = format!("{}, line {}: {}", error.file, error.line, error.message);
+        found.push(
+            Problem {
+                inside: Some(error.at),
+                help: error.help,
+                ..Problem::new(path(key), message)
+            }
+            .rests_on(path("flavour")),
+        );
     }
 }
 

@@ -1,10 +1,14 @@
 //! The types of a scenario file. What a file may say is exactly what these types hold; the JSON
 //! Schema is generated from them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::kdump::crashkernel::Crashkernel;
 use crate::kdump::flavour::Flavour;
@@ -197,8 +201,66 @@ pub struct Kdump {
     pub flavour: Flavour,
     /// The text of kdump.conf. By default the target device with ext4, and makedumpfile.
     pub conf: Option<String>,
-    /// /etc/sysconfig/kdump.
-    pub sysconfig: Sysconfig,
+    /// /etc/sysconfig/kdump: some of its keys, or the file's own text.
+    pub sysconfig: SysconfigFile,
+    /// The text of Debian's /etc/default/kdump-tools.
+    pub kdump_tools: Option<String>,
+}
+
+/// /etc/sysconfig/kdump in a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SysconfigFile {
+    /// A mapping: an absent key has the flavour's default.
+    Keys(Box<Sysconfig>),
+    /// The file as it lies on the machine: what it leaves out is absent there, too.
+    Text(String),
+}
+
+impl Default for SysconfigFile {
+    fn default() -> Self {
+        Self::Keys(Box::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for SysconfigFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = SysconfigFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping of keys, or the file's own text")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SysconfigFile, E> {
+                Ok(SysconfigFile::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SysconfigFile, A::Error> {
+                Sysconfig::deserialize(MapAccessDeserializer::new(map))
+                    .map(|keys| SysconfigFile::Keys(Box::new(keys)))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for SysconfigFile {
+    fn schema_name() -> Cow<'static, str> {
+        "SysconfigFile".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [generator.subschema_for::<Sysconfig>(), { "type": "string" }]
+        })
+    }
 }
 
 /// The kernel that saves the dump.

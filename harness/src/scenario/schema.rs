@@ -123,6 +123,14 @@ fn walk(at: &Value, path: &str, key: &str, found: &mut Vec<String>) {
         .and_then(Value::as_str)
         .and_then(|name| SCHEMA.pointer(name.trim_start_matches('#')))
         .unwrap_or(at);
+    for choice in resolved
+        .get("anyOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        walk(choice, path, key, found);
+    }
     if let Some(items) = resolved.get("items") {
         walk(items, &format!("{path}[0]"), key, found);
     }

@@ -2,8 +2,9 @@ use std::path::Path as File;
 
 use proptest::prelude::*;
 
-use super::model::{DeviceKind, Scenario};
+use super::model::{DeviceKind, Scenario, SysconfigFile};
 use super::*;
+use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::catalogue::facts as facts_of;
 use crate::units::{Bytes, TableSize};
 
@@ -46,14 +47,15 @@ fn good(text: &str) -> Vec<Drill> {
         .drills
 }
 
+fn keys(drill: &Drill) -> &Sysconfig {
+    match &drill.scenario.kdump.sysconfig {
+        SysconfigFile::Keys(keys) => keys,
+        SysconfigFile::Text(text) => panic!("{text}"),
+    }
+}
+
 fn append(drill: &Drill) -> &str {
-    drill
-        .scenario
-        .kdump
-        .sysconfig
-        .kdump_commandline_append
-        .as_deref()
-        .unwrap()
+    keys(drill).kdump_commandline_append.as_deref().unwrap()
 }
 
 #[test]
@@ -126,10 +128,7 @@ fn patches() {
     assert_eq!(scenario(0).machine.devices[1].msix, TableSize::new(66));
     assert_eq!(scenario(0).machine.cpus.get(), 8);
     assert_eq!(scenario(0).crashkernel.to_string(), "none");
-    assert_eq!(
-        scenario(1).kdump.sysconfig.kexec_args.as_deref(),
-        Some("--reset-vga")
-    );
+    assert_eq!(keys(&drills[1]).kexec_args.as_deref(), Some("--reset-vga"));
     assert_eq!(scenario(1).capture.files["/bin/x.sh"], "hi");
     assert_eq!(scenario(2).machine.devices.len(), 1);
     assert_eq!(scenario(3).machine.devices.len(), 2);

@@ -84,7 +84,21 @@ fn refusals() {
             "No whitespaces are allowed before a kdump option name in \
              /etc/kdump.conf",
         ),
-        ("nfs h:/e", 1, 1, "`nfs` is not emulated yet"),
+        ("nfs h", 1, 5, "Dump target h is invalid"),
+        ("ssh there", 1, 5, "Bad ssh dump target"),
+        ("raw sda", 1, 5, "Bad raw disk sda"),
+        (
+            "raw /dev/a\ncore_collector makedumpfile -l -d 31",
+            2,
+            16,
+            "The specified dump target needs makedumpfile \"-F\" option.",
+        ),
+        (
+            "core_collector makedumpfile -l -d 32",
+            1,
+            16,
+            "makedumpfile parameter check failed. (`-d 32`)",
+        ),
         (
             "ext4 /dev/a\nxfs /dev/b",
             2,
@@ -92,7 +106,12 @@ fn refusals() {
             "More than one dump targets specified",
         ),
         ("ext4 sda1", 1, 6, "Dump target sda1 is invalid"),
-        ("default rebot", 1, 9, "`rebot` is no action for `default`"),
+        (
+            "default rebot",
+            1,
+            9,
+            "Usage kdump.conf: default {reboot|halt|poweroff|shell|dump_to_rootfs}",
+        ),
         (
             "failure_action shell",
             1,
@@ -101,10 +120,10 @@ fn refusals() {
         ),
         ("core_collector mk \"-d", 1, 19, "the quote is never closed"),
         (
-            "dracut_args --mount \"a b c\"",
+            "dracut_args --mount \"/dev/a / xfs\" --mount \"/dev/b /b xfs\"",
             1,
             13,
-            "`dracut_args --mount` is not emulated yet",
+            "Multiple mount targets specified in one \"dracut_args\".",
         ),
         (
             "kdump_pre pre.sh",
@@ -134,21 +153,179 @@ fn refusals() {
 #[test]
 fn every_error_is_found() {
     assert_eq!(
-        KdumpConf::parse("raw /dev/a\nnet x\nfoo 1\n", Flavour::Rhel7)
+        KdumpConf::parse("raw a\nnet x\nfoo 1\n", Flavour::Rhel7)
             .unwrap_err()
             .len(),
         3
     );
 }
 
+fn messages(errors: &[ConfError]) -> Vec<&str> {
+    errors.iter().map(|error| error.message.as_str()).collect()
+}
+
+#[test]
+fn targets() {
+    let target = |text| parse(text).target.unwrap();
+    assert_eq!(
+        target("raw /dev/sdb"),
+        DumpTarget::Raw("/dev/sdb".to_owned())
+    );
+    assert_eq!(
+        target("nfs [2001:db8::1]:/export"),
+        DumpTarget::Nfs {
+            host: "[2001:db8::1]".to_owned(),
+            export: "/export".to_owned()
+        }
+    );
+    assert_eq!(
+        target("ssh me@2001:db8::1"),
+        DumpTarget::Ssh {
+            user: "me".to_owned(),
+            host: "2001:db8::1".to_owned()
+        }
+    );
+    assert_eq!(
+        target("dracut_args --mount \"/dev/vg/x /mnt xfs defaults\""),
+        DumpTarget::Filesystem {
+            filesystem: Filesystem::Xfs,
+            device: TargetDevice::Node("/dev/vg/x".to_owned())
+        }
+    );
+    for flattened in ["raw /dev/sdb", "ssh me@there"] {
+        assert_eq!(parse(flattened).core_collector.last().unwrap(), "-F");
+    }
+    let net = |text| KdumpConf::read(text, Flavour::Rhel6);
+    assert!(matches!(
+        net("net me@h").value.target,
+        Some(DumpTarget::Ssh { .. })
+    ));
+    let nfs = net("net h:/e");
+    assert!(matches!(nfs.value.target, Some(DumpTarget::Nfs { .. })));
+    assert_eq!(nfs.warnings.len(), 1);
+}
+
+#[test]
+fn rhel_6() {
+    let text = "net server:/export\nlink_delay 60\ndisk_timeout 30\noptions mlx4_core a=1 b=2\n\
+                blacklist gfs2\nblacklist be2net i40e\ndefault shell\n";
+    let conf = KdumpConf::parse(text, Flavour::Rhel6).unwrap();
+    assert_eq!(conf.blacklist, ["gfs2", "be2net", "i40e"]);
+    assert_eq!(
+        conf.module_options,
+        [("mlx4_core".to_owned(), "a=1 b=2".to_owned())]
+    );
+    assert_eq!(
+        messages(&KdumpConf::parse(text, Flavour::Rhel8).unwrap_err()).len(),
+        6
+    );
+    assert_eq!(
+        messages(&conf.not_emulated(text)),
+        [
+            "`link_delay` is not emulated yet",
+            "`disk_timeout` is not emulated yet"
+        ]
+    );
+}
+
+#[test]
+fn since_rhel_8() {
+    for flavour in [Flavour::Rhel8, Flavour::Rhel9, Flavour::Fedora] {
+        let read = KdumpConf::read("  default shell\nfinal_action poweroff\n", flavour);
+        assert_eq!(read.errors, []);
+        assert_eq!(read.value.failure_action, FailureAction::Shell);
+        assert_eq!(read.value.final_action, FinalAction::Poweroff);
+        assert_eq!(
+            messages(&read.warnings),
+            [
+                "WARNING: Option 'default' was renamed 'failure_action' and will be removed in the \
+              future."
+            ]
+        );
+        assert_eq!(
+            messages(&KdumpConf::parse("path /a\npath /b\nsshkey\n", flavour).unwrap_err()),
+            [
+                "Duplicated kdump config value of option path",
+                "Invalid kdump config value for option 'sshkey'"
+            ]
+        );
+        assert_eq!(
+            messages(
+                &KdumpConf::parse("default halt\nfailure_action halt\n", flavour).unwrap_err()
+            ),
+            ["Cannot specify 'failure_action' and 'default' option together"]
+        );
+    }
+    let both = "force_rebuild 1\nforce_no_rebuild 1\n";
+    assert_eq!(
+        messages(&KdumpConf::parse(both, Flavour::Rhel7).unwrap_err()),
+        ["force_rebuild and force_no_rebuild are enabled simultaneously in kdump.conf"]
+    );
+}
+
+#[test]
+fn what_a_drill_does_not_act_out() {
+    let text = "virtiofs tag\nfence_kdump_nodes a b\nkdump_emergency /bin/x\n\
+                dracut_args --omit-drivers \"a b\" --add network\nextra_bins /bin/y\n";
+    let conf = KdumpConf::parse(text, Flavour::Fedora).unwrap();
+    assert_eq!(conf.dracut_args, ["--add", "network"]);
+    let missing = conf.not_emulated(text);
+    assert_eq!(
+        messages(&missing),
+        [
+            "`virtiofs` is not emulated yet",
+            "`fence_kdump_nodes` is not emulated yet",
+            "`kdump_emergency` is not emulated yet",
+            "`dracut_args --add` is not emulated yet",
+        ]
+    );
+    let places: Vec<_> = missing.iter().map(|it| &text[it.at.clone()]).collect();
+    assert_eq!(
+        places,
+        [
+            "virtiofs",
+            "fence_kdump_nodes",
+            "kdump_emergency",
+            "dracut_args"
+        ]
+    );
+    let all = "ext4 LABEL=x\ndracut_args --force-drivers=\"a\"\nfinal_action halt\n";
+    let conf = KdumpConf::parse(all, Flavour::Rhel9).unwrap();
+    assert_eq!(conf.not_emulated(all), []);
+}
+
+#[test]
+fn warnings() {
+    for (text, warning) in [
+        ("path /a\npath /b\n", "`path` a second time"),
+        ("raw /dev/a\npath /b\n", "`path` is ignored"),
+        ("sshkey /k\n", "`sshkey` is for an `ssh` target"),
+        (
+            "ext4 /dev/a\ncore_collector makedumpfile -F -d 31\n",
+            "flattened",
+        ),
+        ("ssh a@b\ncore_collector cp\n", "standard output"),
+        ("raw /dev/a\ncore_collector dd\n", "non-makedumpfile"),
+    ] {
+        let read = KdumpConf::read(text, Flavour::Rhel7);
+        assert_eq!(read.errors, [], "{text}");
+        let [found] = &read.warnings[..] else {
+            panic!("{text}: {:?}", read.warnings);
+        };
+        assert!(found.message.contains(warning), "{text}: {found}");
+    }
+}
+
 proptest! {
     #[test]
-    fn any_text(text in "(path|ext4|dracut_args|default|core_collector|[a-z]*)?[ \"'\\\\#=\t\r\n\\PC]{0,24}") {
-        if let Err(errors) = KdumpConf::parse(&text, Flavour::Rhel7) {
-            for error in errors {
-                let underlined = text.get(error.at);
+    fn any_text(text in "((path|ext4|raw|dracut_args|default|core_collector|nfs|ssh|[a-z]*)?[ \"'\\\\#=\t\r\n\\PC]{0,12}){0,4}") {
+        for flavour in Flavour::ALL {
+            let read = KdumpConf::read(&text, flavour);
+            for error in read.errors.iter().chain(&read.warnings) {
+                let underlined = text.get(error.at.clone());
                 prop_assert!(underlined.is_some_and(|it| !it.contains('\n')));
             }
+            read.value.not_emulated(&text);
         }
     }
 }
