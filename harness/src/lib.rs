@@ -7,6 +7,7 @@ pub mod diagnose;
 pub mod image;
 pub mod initramfs;
 pub mod kdump;
+pub mod lint;
 mod lzo;
 pub mod machine;
 pub mod project;

@@ -162,12 +162,12 @@ impl Diagnose {
     }
 }
 
-fn unwritable(error: &io::Error) -> CliError {
+pub(super) fn unwritable(error: &io::Error) -> CliError {
     CliError::harness(format!("cannot write to standard output: {error}"))
 }
 
 /// Columns of the terminal; prose wider than 120 is hard to read.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     terminal_size::terminal_size_of(io::stdout())
         .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
 }

@@ -1,5 +1,6 @@
 //! The command: one file a subcommand.
 
+mod check;
 mod devices;
 mod diagnose;
 mod doctor;
@@ -37,9 +38,11 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; diagnose: nothing wrong was found
-  1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump
-  2    bad input: the command line, a scenario, an image manifest, a file of rules
+  0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found
+  1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
+       check: an error or a warning
+  2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
+       check cannot read
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log cannot be
        read
   130  interrupted (SIGINT); 143 for SIGTERM
@@ -63,6 +66,8 @@ enum Command {
     /// Say what a console log shows: the kernels in it, what they report, whether a dump was made,
     /// why not, and what to try.
     Diagnose(diagnose::Diagnose),
+    /// Say what is wrong with the files of a kdump configuration, without starting anything.
+    Check(check::Check),
     /// Say what this host can do, and what it lacks.
     Doctor(doctor::Doctor),
     /// List the device catalogue, marked with what the QEMU in use has.
@@ -87,6 +92,10 @@ pub enum Status {
     Fault,
     /// Some drill gave no outcome.
     Harness,
+    /// A configuration has mistakes.
+    Mistakes,
+    /// A configuration could not be checked.
+    Unusable,
     /// A log could not be read to its end.
     Unread,
     /// By a signal, which is given.
@@ -97,7 +106,8 @@ impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         ExitCode::from(match status {
             Status::Good => 0,
-            Status::Changed | Status::Fault => 1,
+            Status::Changed | Status::Fault | Status::Mistakes => 1,
+            Status::Unusable => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
         })
@@ -195,10 +205,11 @@ impl Args {
 
     /// Does what the command line says.
     pub fn execute(self) -> Result<Status, CliError> {
-        // Neither needs a project.
+        // None of them needs a project.
         match &self.command {
             Command::Schema(schema) => return schema.execute(),
             Command::Diagnose(diagnose) => return diagnose.execute(),
+            Command::Check(check) => return check.execute(),
             _ => {}
         }
         let project = match self.root {
@@ -218,6 +229,7 @@ impl Args {
             Command::Image(image) => image.execute(&context),
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
+            Command::Check(check) => check.execute(),
         }
     }
 }

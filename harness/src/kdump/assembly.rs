@@ -95,7 +95,8 @@ impl Assembly {
         }
     }
 
-    pub(super) fn has(&self, parameter: &str) -> bool {
+    /// Whether the line has a parameter, with or without a value.
+    pub fn has(&self, parameter: &str) -> bool {
         self.words.iter().any(|word| name(word) == parameter)
     }
 

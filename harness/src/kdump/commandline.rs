@@ -1,6 +1,7 @@
 //! The capture kernel's command line, put together as kdumpctl does, and which drivers it keeps
 //! out.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -126,7 +127,7 @@ pub fn last_value<'a>(commandline: &'a str, parameter: &str) -> Option<&'a str> 
 }
 
 /// A driver that the capture kernel is not to load.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KeptOut {
     /// With underscores, as the kernel knows it.
@@ -136,7 +137,7 @@ pub struct KeptOut {
 }
 
 /// What keeps a driver out of the capture kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeptOutBy {
     /// dracut's `rd.driver.blacklist=`.
@@ -157,8 +158,8 @@ impl fmt::Display for KeptOutBy {
             Self::RdDriverBlacklist => "rd.driver.blacklist=",
             Self::ModprobeBlacklist => "modprobe.blacklist=",
             Self::ModuleBlacklist => "module_blacklist=",
-            Self::OmitDrivers => "--omit-drivers",
-            Self::Blacklist => "blacklist",
+            Self::OmitDrivers => "--omit-drivers=",
+            Self::Blacklist => "blacklist ",
         })
     }
 }
@@ -167,10 +168,11 @@ impl fmt::Display for KeptOutBy {
 /// order in which they are named. dracut takes `--omit-drivers` for patterns; here they are names.
 pub fn kept_out(commandline: &str, conf: &KdumpConf) -> Vec<KeptOut> {
     let mut found = Vec::new();
+    let mut seen = HashSet::new();
     let mut add = |driver: &str, by| {
         let driver = driver.trim().replace('-', "_");
         let kept_out = KeptOut { driver, by };
-        if !kept_out.driver.is_empty() && !found.contains(&kept_out) {
+        if !kept_out.driver.is_empty() && seen.insert(kept_out.clone()) {
             found.push(kept_out);
         }
     };
@@ -297,8 +299,8 @@ mod tests {
                 "a modprobe.blacklist=",
                 "b modprobe.blacklist=",
                 "c module_blacklist=",
-                "i40e --omit-drivers",
-                "ice --omit-drivers",
+                "i40e --omit-drivers=",
+                "ice --omit-drivers=",
             ]
         );
     }

@@ -144,7 +144,7 @@ pub(super) fn placed(file: ConfigFile, text: &str, faults: Faults) -> Vec<ConfEr
 }
 
 /// The start of a text, for a message: no file makes a message of a mebibyte or drives a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 200;
     let mut shown: String = text
         .chars()

@@ -49,6 +49,14 @@ pub(super) fn shell_words(text: &str) -> Result<Vec<String>, Unclosed> {
 /// Splits a kernel command line as `next_arg()` in the kernel's lib/cmdline.c does: blanks
 /// separate, except between double quotes; quotes stay in the word.
 pub(super) fn kernel_words(text: &str) -> Vec<&str> {
+    kernel_words_at(text)
+        .into_iter()
+        .map(|word| &text[word])
+        .collect()
+}
+
+/// As [`kernel_words`], as byte ranges of the text.
+pub(crate) fn kernel_words_at(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut word: Option<Range<usize>> = None;
     let mut quoted = false;
@@ -57,12 +65,12 @@ pub(super) fn kernel_words(text: &str) -> Vec<&str> {
             quoted = !quoted;
         }
         if c.is_ascii_whitespace() && !quoted {
-            words.extend(word.take().map(|range| &text[range]));
+            words.extend(word.take());
         } else {
             word = Some(word.map_or(at, |range| range.start)..at + c.len_utf8());
         }
     }
-    words.extend(word.map(|range| &text[range]));
+    words.extend(word);
     words
 }
 

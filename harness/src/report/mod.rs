@@ -1,15 +1,18 @@
 //! What people and other programs get to see of a run.
 
 mod diagnosis;
+mod findings;
 mod json;
 mod junit;
 mod page;
+mod snippet;
 mod terminal;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
+pub use findings::{findings_json, findings_schema, findings_text};
 pub use json::write_json;
 pub use junit::write_junit;
 pub use terminal::Terminal;

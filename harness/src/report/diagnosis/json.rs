@@ -27,7 +27,12 @@ pub fn diagnosis_json(
     diagnosis: &Diagnosis,
     unread: Option<&str>,
 ) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string(&Document { diagnosis, unread })?;
+    one_line(&Document { diagnosis, unread })
+}
+
+/// A document on one line that no terminal takes for commands.
+pub(in crate::report) fn one_line(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(document)?;
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {
         // Outside of strings there are none, and serde_json escapes only the first 32. Some

@@ -7,6 +7,7 @@ mod words;
 
 use anstyle::{AnsiColor, Style};
 
+pub(super) use json::one_line;
 pub use json::{diagnosis_json, diagnosis_schema};
 
 use super::page::{Page, Text};

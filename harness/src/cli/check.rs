@@ -1,0 +1,127 @@
+//! `crashdrill check`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::diagnose::{unwritable, width};
+use super::{CliError, Status};
+use crate::kdump::flavour::Flavour;
+use crate::lint::{self, Input, MAX_SIZE, Settings};
+use crate::report::{findings_json, findings_schema, findings_text, safe};
+use crate::units::Bytes;
+
+/// Say what is wrong with the files of a kdump configuration, without starting anything.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A file is one of kdump.conf, /etc/sysconfig/kdump (Red Hat's or SUSE's), /etc/default/kdump-tools,
+a kernel's command line (/proc/cmdline) and a scenario; its name and what is in it tell which.
+What only shows when files are held against each other is looked for when there is one of a kind.
+
+Examples:
+  crashdrill check --flavour rhel7 /etc/kdump.conf /etc/sysconfig/kdump /proc/cmdline
+  crashdrill check --memory 64G sos/etc/kdump.conf sos/etc/sysconfig/kdump sos/proc/cmdline
+  crashdrill check scenarios/*.yaml
+  crashdrill check --json etc/kdump.conf | jq -r '.findings[] | [.line, .level, .message] | @tsv'
+
+Exit codes:
+  0  nothing was found, or notes alone
+  1  an error or a warning
+  2  bad input: the command line, a file that cannot be read or is none of the above; the others
+     are checked")]
+pub(super) struct Check {
+    /// Files; `-` is standard input.
+    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    files: Vec<PathBuf>,
+    /// Whose kdump reads them: rhel6, rhel7, rhel8, rhel9, fedora, debian or opensuse [default:
+    /// what the files look like].
+    #[arg(long, value_name = "FLAVOUR")]
+    flavour: Option<Flavour>,
+    /// The machine's memory, such as 64G, to say what crashkernel= reserves on it [default: a
+    /// scenario's own].
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Bytes>,
+    /// Print one JSON document a file, each on a line of its own. `--schema` describes it.
+    #[arg(long)]
+    json: bool,
+    /// Print the JSON Schema of what --json prints.
+    #[arg(long, conflicts_with_all = ["files", "json", "flavour", "memory"])]
+    schema: bool,
+}
+
+impl Check {
+    /// Checks all files.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(super) fn execute(&self) -> Result<Status, CliError> {
+        let mut out = anstream::stdout().lock();
+        let mut status = Status::Good;
+        let text = if self.schema {
+            serde_json::to_string_pretty(&findings_schema()).map_err(CliError::harness)? + "\n"
+        } else {
+            self.check(&mut status)?
+        };
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // `| head` has seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(&error)),
+            _ => Ok(status),
+        }
+    }
+
+    fn check(&self, status: &mut Status) -> Result<String, CliError> {
+        let mut files = Vec::new();
+        for path in &self.files {
+            match read(path) {
+                Ok(bytes) => files.push((path.display().to_string(), bytes)),
+                Err(error) => {
+                    eprintln!("error: {}: {error}", safe(&path.display().to_string()));
+                    *status = Status::Unusable;
+                }
+            }
+        }
+        let inputs: Vec<Input<'_>> = files
+            .iter()
+            .map(|(name, bytes)| Input { name, bytes })
+            .collect();
+        if inputs.is_empty() {
+            return Ok(String::new());
+        }
+        let checked = lint::check(
+            &inputs,
+            Settings {
+                flavour: self.flavour,
+                memory: self.memory,
+            },
+        );
+        if checked.unusable() || *status == Status::Unusable {
+            *status = Status::Unusable;
+        } else if checked.found() {
+            *status = Status::Mistakes;
+        }
+        if !self.json {
+            let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            return Ok(findings_text(&checked, width(), colour));
+        }
+        let mut text = String::new();
+        for file in &checked.files {
+            text += &findings_json(&checked, file).map_err(CliError::harness)?;
+            text.push('\n');
+        }
+        Ok(text)
+    }
+}
+
+/// No more than is needed to see that it is too large.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = MAX_SIZE as u64 + 1;
+    if path == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
