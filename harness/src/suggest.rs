@@ -9,6 +9,10 @@ pub fn closest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Op
             c.to_ascii_lowercase()
         }
     };
+    // No name is that long, and comparing takes the product of both lengths.
+    if given.len() > 64 {
+        return None;
+    }
     let given: String = given.chars().map(same).collect();
     candidates
         .map(|candidate| {
@@ -34,5 +38,6 @@ mod tests {
         assert_eq!(closest("VIRTIO_BLK", kinds()), Some("virtio-blk"));
         assert_eq!(closest("virtoi-scsi", kinds()), Some("virtio-scsi"));
         assert_eq!(closest("floppy", kinds()), None);
+        assert_eq!(closest(&"nvme".repeat(1 << 20), kinds()), None);
     }
 }

@@ -107,6 +107,11 @@ impl Faults {
         }
     }
 
+    /// Whether it is no use to read on.
+    pub(super) fn full(&self) -> bool {
+        self.0.len() == MAX_FAULTS
+    }
+
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()

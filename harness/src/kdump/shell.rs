@@ -80,7 +80,7 @@ struct Reader<'a> {
 enum Stop {
     /// What stands there is not followed; go on behind the line.
     Line(Fault),
-    /// The shell would read on to the end of the file.
+    /// The shell would read on to the end of the file, or it is no configuration at all.
     File(Fault),
 }
 
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     fn file(&mut self) {
-        loop {
+        while !self.found.errors.full() {
             self.skip(|c| matches!(c, ' ' | '\t' | '\n' | '\r' | ';'));
             match self.peek() {
                 None => return,
@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
                 }
             }
             if value.len() > MAX_VALUE {
-                return Err(Stop::Line(self.too_long(start)));
+                return Err(Stop::File(self.too_long(start)));
             }
         }
         Ok(value)
@@ -355,7 +355,7 @@ impl<'a> Reader<'a> {
                 }
             }
             if value.len() > MAX_VALUE {
-                return Err(Stop::Line(self.too_long(start)));
+                return Err(Stop::File(self.too_long(start)));
             }
         }
     }

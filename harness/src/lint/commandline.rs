@@ -117,7 +117,12 @@ pub(super) fn crashkernel(
             at
         };
         let message = format!("crashkernel: {}", error.complaint);
-        findings.push(Finding::new(Level::Error, Lint::Crashkernel, at, message).help(error.help));
+        let help = match error.complaint {
+            // Its help speaks of scenarios.
+            "invalid size" => "a size of zero reserves nothing: write one such as `256M`",
+            _ => error.help,
+        };
+        findings.push(Finding::new(Level::Error, Lint::Crashkernel, at, message).help(help));
     }
     which_counts(&found, findings);
     reserves_nothing(text, &found, flavour, memory, findings);
@@ -135,18 +140,20 @@ fn which_counts(found: &Reservation, findings: &mut Vec<Finding>) {
         .decides
         .is_some_and(|nth| found.parameters[nth].form == Form::Plain);
     for (nth, parameter) in found.parameters.iter().enumerate() {
+        let mut level = Level::Warning;
         let why = match parameter.form {
             form if last(form) != Some(nth) => "a later crashkernel= counts, this one does not",
             Form::High | Form::Low if plain => {
                 "a crashkernel= without `,high` counts, this one does not"
             }
             Form::Low if last_high.is_none() => {
+                level = Level::Error;
                 "a `,low` value without a `,high` one reserves nothing"
             }
             _ => continue,
         };
         findings.push(
-            Finding::new(Level::Warning, Lint::Crashkernel, parameter.at.clone(), why)
+            Finding::new(level, Lint::Crashkernel, parameter.at.clone(), why)
                 .help("keep the one that is meant"),
         );
     }

@@ -266,7 +266,11 @@ fn together(files: &mut [CheckedFile], read: &[Read], flavour: Flavour, settings
         }),
         _ => None,
     };
-    if let (Some(nth), Some(configuration)) = (settings_of, &configuration) {
+    // What follows from a line that was not read is not said again.
+    let unread = |file: &CheckedFile| file.findings.iter().any(|it| it.level == Level::Error);
+    if let (Some(nth), Some(configuration)) = (settings_of, &configuration)
+        && !unread(&files[nth])
+    {
         let file = &mut files[nth];
         commandline::capture_kernel(
             configuration,

@@ -161,7 +161,7 @@ pub fn findings_text(checked: &Checked, width: usize, colour: bool) -> String {
     for file in &checked.files {
         let name = safe(&file.name);
         if let Err(why) = &file.kind {
-            text.push_str(&format!("{name}: {why}\n\n"));
+            text.push_str(&format!("{name}: {why}\n"));
             continue;
         }
         if file.findings.is_empty() {
@@ -186,6 +186,8 @@ fn summary(checked: &Checked) -> String {
     let usable = checked.files.iter().filter(|file| file.kind.is_ok());
     let number = usable.clone().count();
     let files = match number {
+        // Why none could be checked has been said.
+        0 => return String::new(),
         1 => "1 file".to_owned(),
         number => format!("{number} files"),
     };

@@ -12,8 +12,8 @@ pub(crate) struct Snippet {
     at: Range<usize>,
     /// From 0.
     first_line: usize,
-    /// Characters of the place's line that were cut off at its start.
-    cut: usize,
+    /// Of the place, in characters of the line as it is, from 0.
+    column: usize,
 }
 
 /// Of a line, what stands before and behind the place.
@@ -32,7 +32,8 @@ impl Snippet {
             .map_or(text.len(), |newline| at.start + newline);
         let end = at.end.clamp(at.start, line_end);
         let before = &text[line_start..at.start];
-        let cut = before.chars().count().saturating_sub(BEFORE);
+        let column = before.chars().count();
+        let cut = column.saturating_sub(BEFORE);
         let mut shown = String::new();
         let mut first_line = text[..line_start].matches('\n').count();
         if let Some(previous) = line_start.checked_sub(1) {
@@ -65,7 +66,7 @@ impl Snippet {
             text: shown,
             at: start..marked_end,
             first_line,
-            cut,
+            column,
         }
     }
 
@@ -93,19 +94,55 @@ impl SourceCode for Snippet {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let contents = self.text.read_span(span, before, after)?;
-        // miette asks for the place alone when it looks for the column to name.
-        let cut = if contents.column() > 0 || before == 0 && after == 0 {
-            self.cut
-        } else {
-            0
+        // miette asks for the place alone when it looks for the column to name, and counts bytes.
+        let column = match (before, after) {
+            (0, 0) => self.column,
+            _ => contents.column(),
         };
         Ok(Box::new(MietteSpanContents::new_named(
             self.name.clone(),
             contents.data(),
             *contents.span(),
             contents.line() + self.first_line,
-            contents.column() + cut,
+            column,
             contents.line_count(),
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line and column that miette names, from 1, and what it shows.
+    fn shown(text: &str, at: Range<usize>) -> (usize, usize, String) {
+        let snippet = Snippet::new("x", text, at);
+        let span = *snippet.label().inner();
+        let place = snippet.read_span(&span, 0, 0).unwrap();
+        let around = snippet.read_span(&span, 1, 1).unwrap();
+        (
+            place.line() + 1,
+            place.column() + 1,
+            String::from_utf8(around.data().to_vec()).unwrap(),
+        )
+    }
+
+    #[test]
+    fn lines_around() {
+        assert_eq!(
+            shown("a\nbé c\nd\ne\n", 6..7),
+            (2, 4, "a\nbé c\nd\n".to_owned())
+        );
+        assert_eq!(shown("abc", 1..2), (1, 2, "abc\n".to_owned()));
+        assert_eq!(shown("a\x1b[2J\tb\n", 6..7).2, "a\u{fffd}[2J b\n");
+    }
+
+    #[test]
+    fn a_mebibyte_on_one_line() {
+        let text = "x".repeat(1 << 20) + "HERE" + &"y".repeat(1 << 20);
+        let (line, column, around) = shown(&text, 1 << 20..(1 << 20) + 4);
+        assert_eq!((line, column), (1, (1 << 20) + 1));
+        assert!(around.starts_with('…') && around.contains("xHEREy"));
+        assert!(around.len() < 300, "{}", around.len());
     }
 }

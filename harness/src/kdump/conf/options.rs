@@ -138,6 +138,9 @@ pub(super) fn instead_of_unknown(option: &str, flavour: Flavour) -> Option<Strin
         "override_resettable" if flavour == Flavour::Fedora => {
             Some("it is gone since 2023: remove the line".to_owned())
         }
+        _ if option.contains(char::is_whitespace) => {
+            Some("option and value are separated by an ordinary blank".to_owned())
+        }
         _ if is_option(option) => Some(format!("{flavour} does not know it: remove the line")),
         _ => match option.split_once('=') {
             Some((name, value)) if !name.is_empty() => Some(format!(

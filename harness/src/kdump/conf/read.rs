@@ -33,6 +33,9 @@ pub(super) fn read(text: &str, flavour: Flavour) -> Reading<KdumpConf> {
             && let Err(fault) = reader.take(&line)
         {
             reader.errors.push(fault);
+            if reader.errors.full() {
+                break;
+            }
         }
         start += line.len();
     }
@@ -199,6 +202,12 @@ impl Reader {
             return Err(line
                 .on_option(message)
                 .help(format!("{option} {}", options::example(option))));
+        }
+        if line.value.contains(['“', '”', '„', '‘', '’']) {
+            self.warnings.push(
+                line.on_value("a typographic quote is no quote, but a part of the value")
+                    .help("write a straight one: `\"`"),
+            );
         }
         self.twice(line)?;
         self.conf.written.push(line.written());
