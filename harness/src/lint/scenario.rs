@@ -119,7 +119,17 @@ fn warnings(drill: &Drill, findings: &mut Vec<Finding>) {
         }
         _ => {
             if let Some(text) = &kdump_section.conf {
-                found.extend(KdumpConf::read(text, flavour).warnings);
+                let read = KdumpConf::read(text, flavour);
+                found.extend(read.warnings);
+                for missing in read.value.not_emulated(text) {
+                    let at = drill.place_inside(&kdump("conf"), missing.at);
+                    let message = format!("in a direct drill {}", missing.message);
+                    let finding = Finding::new(Level::Note, Lint::Scenario, at, message);
+                    findings.push(Finding {
+                        help: missing.help,
+                        ..finding
+                    });
+                }
             }
             if let SysconfigFile::Text(text) = &kdump_section.sysconfig {
                 found.extend(match flavour {

@@ -326,6 +326,7 @@ kdump:
   conf: |
     ext4 /dev/sda
     core_collector makedumpfile -F -d 31
+    fence_kdump_nodes other
   sysconfig: |
     KDUMP_COMMANDLINE_APPEND=\"irqpoll nr_cpus=1 reset_devices\"
 variants:
@@ -356,14 +357,19 @@ fn scenarios() {
                 "`-F` on a file system: the dump is flattened, and crash does not read it"
             ),
             (
-                Lint::Vectors,
+                Lint::Scenario,
                 14,
+                "in a direct drill `fence_kdump_nodes` is not emulated yet"
+            ),
+            (
+                Lint::Vectors,
+                15,
                 "the devices' drivers take 257 interrupt vectors, and the capture kernel's one \
                  CPU has about 190 (variant a)"
             ),
             (
                 Lint::DriverKeptOut,
-                19,
+                20,
                 "rd.driver.blacklist keeps ahci out of the capture kernel, and the dump target \
                  needs it (variant b)"
             ),
