@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crashdrill::vmcore::inspect;
-use fixture::{Codec, LogKind, Machine, Mapping};
+use fixture::{Codec, LogKind, Machine, Mapping, flatten};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn damage_takes_no_memory(
         ring in any::<bool>(),
-        shape in 0..3u8,
+        shape in 0..5u8,
         damage in proptest::collection::vec((any::<Index>(), any::<[u8; 8]>(), 1..9usize), 1..12),
     ) {
         let log = if ring { LogKind::Ring } else { LogKind::Log };
@@ -64,6 +64,8 @@ proptest! {
         let mut dump = match shape {
             0 => machine.elf(),
             1 => machine.kdump(6, Codec::Plain, 0),
+            2 => flatten(&machine.elf(), 512),
+            3 => flatten(&machine.kdump(6, Codec::Lzo, 1), 4096),
             _ => machine.kdump(5, Codec::Zstd, 1),
         };
         prop_assert!(memory_of(&dump) < LIMIT);

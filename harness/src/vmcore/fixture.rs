@@ -405,6 +405,33 @@ impl Machine {
     }
 }
 
+/// As `makedumpfile -F` writes a dump: records of at most `piece` bytes, out of order, without the
+/// zeros between them, and the first once more at the end, over what was a placeholder.
+pub(crate) fn flatten(dump: &[u8], piece: usize) -> Vec<u8> {
+    let mut file = b"makedumpfile".to_vec();
+    file.resize(16, 0);
+    file.extend(1i64.to_be_bytes());
+    file.extend(1i64.to_be_bytes());
+    file.resize(4096, 0);
+    let mut record = |offset: usize, bytes: &[u8]| {
+        file.extend((offset as i64).to_be_bytes());
+        file.extend((bytes.len() as i64).to_be_bytes());
+        file.extend(bytes);
+    };
+    let pieces: Vec<_> = dump.chunks(piece).enumerate().collect();
+    record(0, &vec![0xee; pieces[0].1.len()]);
+    // The end of the dump must be there, even if it is zeros.
+    let last = pieces.len() - 1;
+    for (index, bytes) in pieces.iter().rev() {
+        if *index == last || (*index > 0 && bytes.iter().any(|&byte| byte != 0)) {
+            record(index * piece, bytes);
+        }
+    }
+    record(0, pieces[0].1);
+    file.extend([0xff; 16]);
+    file
+}
+
 fn pack(codec: Codec, page: &[u8]) -> Vec<u8> {
     match codec {
         Codec::Plain => page.to_vec(),
