@@ -10,8 +10,9 @@ mod run;
 mod schema;
 mod shell;
 mod show;
+mod vmcore;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,11 +38,13 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; diagnose: nothing wrong was found
-  1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump
-  2    bad input: the command line, a scenario, an image manifest, a file of rules
-  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log cannot be
-       read
+  0    every drill ended as its snapshot says; diagnose: nothing wrong was found; vmcore: the dump
+       is complete
+  1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
+       vmcore: the dump is incomplete or damaged
+  2    bad input: the command line, a scenario, an image manifest, a file of rules, not a dump
+  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump
+       cannot be read
   130  interrupted (SIGINT); 143 for SIGTERM
 
 Environment:
@@ -63,6 +66,9 @@ enum Command {
     /// Say what a console log shows: the kernels in it, what they report, whether a dump was made,
     /// why not, and what to try.
     Diagnose(diagnose::Diagnose),
+    /// Say what a dump is: whether all of it is there, which kernel died in it, when and of what, and
+    /// what was left out.
+    Vmcore(vmcore::Vmcore),
     /// Say what this host can do, and what it lacks.
     Doctor(doctor::Doctor),
     /// List the device catalogue, marked with what the QEMU in use has.
@@ -76,6 +82,12 @@ enum Command {
 /// Columns of an error message.
 const WIDTH: usize = 100;
 
+/// Columns of the terminal; prose wider than 120 is hard to read.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size_of(io::stdout())
+        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
+}
+
 /// How a command ended, if not by an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -87,20 +99,32 @@ pub enum Status {
     Fault,
     /// Some drill gave no outcome.
     Harness,
-    /// A log could not be read to its end.
+    /// A dump is incomplete or damaged.
+    Lacking,
+    /// A file is not what it should be; the others were looked at.
+    Input,
+    /// A log or a dump could not be read to its end.
     Unread,
     /// By a signal, which is given.
     Interrupted(u8),
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        ExitCode::from(match status {
+impl Status {
+    /// As the table of exit codes says.
+    pub fn code(self) -> u8 {
+        match self {
             Status::Good => 0,
-            Status::Changed | Status::Fault => 1,
+            Status::Changed | Status::Fault | Status::Lacking => 1,
+            Status::Input => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
-        })
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        ExitCode::from(status.code())
     }
 }
 
@@ -195,10 +219,11 @@ impl Args {
 
     /// Does what the command line says.
     pub fn execute(self) -> Result<Status, CliError> {
-        // Neither needs a project.
+        // None of these needs a project.
         match &self.command {
             Command::Schema(schema) => return schema.execute(),
             Command::Diagnose(diagnose) => return diagnose.execute(),
+            Command::Vmcore(vmcore) => return vmcore.execute(),
             _ => {}
         }
         let project = match self.root {
@@ -218,6 +243,7 @@ impl Args {
             Command::Image(image) => image.execute(&context),
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
+            Command::Vmcore(vmcore) => vmcore.execute(),
         }
     }
 }

@@ -107,6 +107,16 @@ pub enum Completeness {
     Incomplete(Lack),
 }
 
+impl Completeness {
+    /// What is missing.
+    pub fn lack(self) -> Option<Lack> {
+        match self {
+            Completeness::Complete => None,
+            Completeness::Incomplete(lack) => Some(lack),
+        }
+    }
+}
+
 /// What makes a dump incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
@@ -135,7 +145,9 @@ pub enum Lack {
         pages: u64,
     },
     /// One file of several.
-    #[error("it is one part of a split dump: page frames {start:#x} to {end:#x}")]
+    #[error(
+        "it is one part of a split dump: page frames {start:#x} to {end:#x}; `makedumpfile --reassemble` joins the parts"
+    )]
     Split {
         /// First page frame.
         start: u64,

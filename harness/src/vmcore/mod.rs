@@ -21,7 +21,7 @@ mod record_log;
 mod vmcoreinfo;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
