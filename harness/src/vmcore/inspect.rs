@@ -260,9 +260,6 @@ pub struct Inspection {
     pub release: Option<String>,
     /// When it died, in seconds since 1970 by its own clock.
     pub crash_time: Option<u64>,
-    /// When the dump was written, in seconds since 1970 by the capture kernel's clock, where the
-    /// format records it.
-    pub written: Option<u64>,
     /// Bytes of a page.
     pub page_size: u64,
     /// CPUs whose registers were saved.
@@ -347,7 +344,6 @@ fn rearranged(reader: &dyn ReadAt, len: u64, head: &[u8]) -> Result<Inspection, 
                 .map(str::to_owned)
                 .or(file.release),
             crash_time: crash_time(&file.info),
-            written: file.written,
             page_size: PAGE as u64,
             cpus: file.cpus,
             frames,
@@ -370,7 +366,6 @@ fn rearranged(reader: &dyn ReadAt, len: u64, head: &[u8]) -> Result<Inspection, 
             complete: file.completeness(),
             release: file.notes.info.text("OSRELEASE").map(str::to_owned),
             crash_time: crash_time(&file.notes.info),
-            written: None,
             page_size: PAGE as u64,
             cpus: Some(file.notes.cpus).filter(|cpus| *cpus > 0),
             frames,

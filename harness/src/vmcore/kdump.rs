@@ -46,8 +46,6 @@ pub(super) struct KdumpFile<'a> {
     pub(super) release: Option<String>,
     pub(super) version: u32,
     pub(super) dump_level: u32,
-    /// When the header was written, in seconds since 1970 by the capture kernel's clock.
-    pub(super) written: Option<u64>,
     pub(super) cpus: Option<u32>,
     pub(super) erased: bool,
     pub(super) info: VmcoreInfo,
@@ -133,7 +131,6 @@ impl<'a> KdumpFile<'a> {
             phys_base: Some(u64_at(&sub, 0)),
             release: Some(c_text(&header[142..207])).filter(|release| !release.is_empty()),
             dump_level: u32_at(&sub, 8),
-            written: Some(u64_at(&header, 408)).filter(|seconds| *seconds > 0),
             cpus,
             erased: notes.erased || since(5, u64_at(&sub, 72)).is_some_and(|size| size > 0),
             info,

@@ -53,8 +53,6 @@ struct Dump<'a> {
     release: Option<&'a str>,
     /// When it died, in seconds since 1970 by its own clock.
     crash_time: Option<u64>,
-    /// When the dump was written, in seconds since 1970 by the capture kernel's clock.
-    written: Option<u64>,
     /// Bytes of a page.
     page_size: u64,
     /// CPUs whose registers were saved.
@@ -116,7 +114,6 @@ fn dump(found: &Inspection) -> Dump<'_> {
         erased: found.erased,
         release: found.release.as_deref(),
         crash_time: found.crash_time,
-        written: found.written,
         page_size: found.page_size,
         cpus: found.cpus,
         frames: Frames {

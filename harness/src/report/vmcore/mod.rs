@@ -104,11 +104,8 @@ fn rows(found: &Inspection, bytes: u64) -> Vec<(&'static str, Text)> {
         let s = if cpus == 1 { "" } else { "s" };
         rows.push(("cpus", plain(&format!("registers of {cpus} CPU{s}"))));
     }
-    let time = |seconds: Option<u64>| seconds.map_or_else(unknown, |s| plain(&utc(s)));
-    rows.push(("crashed", time(found.crash_time)));
-    if found.written.is_some() {
-        rows.push(("written", time(found.written)));
-    }
+    let crashed = found.crash_time.map(|seconds| plain(&utc(seconds)));
+    rows.push(("crashed", crashed.unwrap_or_else(unknown)));
     rows.push(("format", plain(&format(found))));
     rows.push(("size", plain(&size(found, bytes))));
     rows.push((
