@@ -134,6 +134,7 @@ impl<'a> ElfFile<'a> {
         Frames {
             memory: self.covered(|load| load.in_memory),
             dumped: self.covered(|load| load.in_file),
+            zeros: 0,
         }
     }
 

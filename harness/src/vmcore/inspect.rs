@@ -198,6 +198,9 @@ pub struct Frames {
     pub memory: u64,
     /// In the dump.
     pub dumped: u64,
+    /// Of those, the ones that hold nothing but zeros and share one page in the file, which is how
+    /// makedumpfile leaves them out of a compressed dump.
+    pub zeros: u64,
 }
 
 impl Frames {
@@ -214,7 +217,7 @@ pub struct Packed {
     pub compression: Compression,
     /// How many.
     pub pages: u64,
-    /// Bytes that they take in the dump. Pages of zeros may share theirs, and each counts.
+    /// Bytes that they take in the dump.
     pub bytes: u64,
 }
 
@@ -266,7 +269,8 @@ pub struct Inspection {
     pub cpus: Option<u32>,
     /// Page frames announced.
     pub frames: Frames,
-    /// How the pages in the file are packed; only ways that occur.
+    /// How the pages in the file are packed, without those of zeros that share one; only ways that
+    /// occur.
     pub packed: Vec<Packed>,
     /// What the kernel left for readers of its dump.
     pub vmcoreinfo: VmcoreInfo,
@@ -327,8 +331,7 @@ fn head(reader: &dyn ReadAt, len: u64) -> Result<Vec<u8>, VmcoreError> {
 fn rearranged(reader: &dyn ReadAt, len: u64, head: &[u8]) -> Result<Inspection, VmcoreError> {
     if head.starts_with(kdump::SIGNATURE) {
         let file = KdumpFile::open(reader, len)?;
-        let (complete, packed) = file.survey()?;
-        let frames = file.frames();
+        let survey = file.survey()?;
         let (dmesg, panic) = log_of(&file, &file.info, file.phys_base);
         Ok(Inspection {
             format: Format::KdumpCompressed,
@@ -337,7 +340,7 @@ fn rearranged(reader: &dyn ReadAt, len: u64, head: &[u8]) -> Result<Inspection, 
             header_version: Some(file.version),
             dump_level: Some(DumpLevel(file.dump_level)),
             erased: file.erased,
-            complete,
+            complete: survey.complete,
             release: file
                 .info
                 .text("OSRELEASE")
@@ -346,8 +349,8 @@ fn rearranged(reader: &dyn ReadAt, len: u64, head: &[u8]) -> Result<Inspection, 
             crash_time: crash_time(&file.info),
             page_size: PAGE as u64,
             cpus: file.cpus,
-            frames,
-            packed,
+            frames: survey.frames,
+            packed: survey.packed,
             vmcoreinfo: file.info,
             dmesg,
             panic,

@@ -154,14 +154,6 @@ impl<'a> KdumpFile<'a> {
         Ok(file)
     }
 
-    /// Frames that the bitmaps announce, of the whole dump if this is a part of it.
-    pub(super) fn frames(&self) -> Frames {
-        Frames {
-            memory: self.memory,
-            dumped: self.pages(),
-        }
-    }
-
     fn pages(&self) -> u64 {
         self.ranks.last().copied().unwrap_or(0)
     }
@@ -174,9 +166,11 @@ impl<'a> KdumpFile<'a> {
     }
 
     /// Walks every descriptor that is there: whether its page is, and how it is packed.
-    pub(super) fn survey(&self) -> Result<(Completeness, Vec<Packed>), VmcoreError> {
+    pub(super) fn survey(&self) -> Result<Survey, VmcoreError> {
         let pages = self.ranks_here.1 - self.ranks_here.0;
         let data = self.data();
+        let shares_zeros = self.shares_zeros()?;
+        let mut zeros = 0;
         let mut packed = Compression::ALL.map(Packed::none);
         let mut absent = 0;
         let mut needs = data;
@@ -195,6 +189,7 @@ impl<'a> KdumpFile<'a> {
                     .iter_mut()
                     .find(|count| Some(count.compression) == packing);
                 match (descriptor.end().filter(|_| descriptor.sane(data)), count) {
+                    (Some(_), Some(_)) if shares_zeros && descriptor.offset == data => zeros += 1,
                     (Some(end), Some(count)) => {
                         needs = needs.max(end);
                         count.pages += 1;
@@ -221,7 +216,28 @@ impl<'a> KdumpFile<'a> {
         };
         let complete = lack.map_or(Completeness::Complete, Completeness::Incomplete);
         let packed = packed.into_iter().filter(|count| count.pages > 0);
-        Ok((complete, packed.collect()))
+        Ok(Survey {
+            complete,
+            frames: Frames {
+                memory: self.memory,
+                dumped: self.pages(),
+                zeros,
+            },
+            packed: packed.collect(),
+        })
+    }
+
+    /// Whether the first page of data is the one that all pages of zeros share: makedumpfile and
+    /// QEMU write it there when the dump level leaves such pages out, and their descriptors point
+    /// to it.
+    fn shares_zeros(&self) -> Result<bool, VmcoreError> {
+        let data = self.data();
+        if self.dump_level & LEVEL_NO_ZEROS == 0 || data.saturating_add(BLOCK) > self.len {
+            return Ok(false);
+        }
+        let mut page = [0; PAGE];
+        read_exact(self.reader, data, &mut page)?;
+        Ok(page.iter().all(|&byte| byte == 0))
     }
 
     /// Set bits of a bitmap before each of its chunks, and in all.
@@ -348,6 +364,14 @@ impl Memory for KdumpFile<'_> {
         codec::unpack(descriptor.flags, packed, page)
             .map_err(|how| MemoryError::Damaged { pfn, how })
     }
+}
+
+/// What the descriptors and bitmaps say. The frames are those of the whole dump if this is a part
+/// of it, but for the zeros.
+pub(super) struct Survey {
+    pub(super) complete: Completeness,
+    pub(super) frames: Frames,
+    pub(super) packed: Vec<Packed>,
 }
 
 /// Where a page's data lies.

@@ -227,7 +227,12 @@ fn what_a_dump_counts() {
     for codec in CODECS {
         let found = look(&machine.kdump(6, codec, 1)).unwrap();
         let dumped = memory - zeros;
-        assert_eq!(found.frames, Frames { memory, dumped });
+        let expected = Frames {
+            memory,
+            dumped,
+            zeros: 0,
+        };
+        assert_eq!(found.frames, expected);
         assert_eq!(found.frames.left_out(), zeros);
         let pages: u64 = found.packed.iter().map(|packed| packed.pages).sum();
         assert_eq!(pages, dumped);
@@ -245,14 +250,17 @@ fn what_a_dump_counts() {
             _ => assert!(!names.is_empty() && bytes < dumped * 4096),
         }
     }
+    let all = Frames {
+        memory,
+        dumped: memory,
+        zeros: 0,
+    };
+    let found = look(&machine.kdump(6, Codec::Lzo, 31)).unwrap();
+    assert_eq!(found.frames, Frames { zeros, ..all });
+    let pages: u64 = found.packed.iter().map(|packed| packed.pages).sum();
+    assert_eq!(pages, memory - zeros);
     let found = look(&machine.elf()).unwrap();
-    assert_eq!(
-        found.frames,
-        Frames {
-            memory,
-            dumped: memory
-        }
-    );
+    assert_eq!(found.frames, all);
     assert_eq!(found.dump_level, None);
     assert_eq!(found.cpus, Some(1));
     assert_eq!(found.vmcoreinfo.text("PAGESIZE"), Some("4096"));

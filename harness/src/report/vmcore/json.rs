@@ -59,7 +59,7 @@ struct Dump<'a> {
     cpus: Option<u32>,
     /// Page frames.
     frames: Frames,
-    /// How the pages in the file are packed.
+    /// How the pages in the file are packed, without those of zeros that share one.
     packed: &'a [Packed],
     /// The line of the log that says what killed the kernel.
     panic: Option<&'a str>,
@@ -79,6 +79,8 @@ struct Frames {
     memory: u64,
     /// In the dump.
     dumped: u64,
+    /// Of those, the ones that hold nothing but zeros and share one page in the file.
+    zeros: u64,
     /// Memory that is not in the dump.
     left_out: u64,
 }
@@ -119,6 +121,7 @@ fn dump(found: &Inspection) -> Dump<'_> {
         frames: Frames {
             memory: found.frames.memory,
             dumped: found.frames.dumped,
+            zeros: found.frames.zeros,
             left_out: found.frames.left_out(),
         },
         packed: &found.packed,

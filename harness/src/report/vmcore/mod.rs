@@ -172,8 +172,12 @@ fn size(found: &Inspection, bytes: u64) -> String {
 fn pages(found: &Inspection) -> String {
     let frames = found.frames;
     let of = |pages: u64| mebibytes(pages.saturating_mul(found.page_size));
+    let zeros = match frames.zeros {
+        0 => String::new(),
+        zeros => format!(", {zeros} of them zeros that share one"),
+    };
     format!(
-        "{} of memory ({}): {} dumped ({}), {} left out",
+        "{} of memory ({}): {} dumped ({}){zeros}; {} left out",
         frames.memory,
         of(frames.memory),
         frames.dumped,
