@@ -169,7 +169,7 @@ impl<'a> KdumpFile<'a> {
     pub(super) fn survey(&self) -> Result<Survey, VmcoreError> {
         let pages = self.ranks_here.1 - self.ranks_here.0;
         let data = self.data();
-        let shares_zeros = self.shares_zeros()?;
+        let zeros_at = self.zeros_at()?;
         let mut zeros = 0;
         let mut packed = Compression::ALL.map(Packed::none);
         let mut absent = 0;
@@ -189,7 +189,7 @@ impl<'a> KdumpFile<'a> {
                     .iter_mut()
                     .find(|count| Some(count.compression) == packing);
                 match (descriptor.end().filter(|_| descriptor.sane(data)), count) {
-                    (Some(_), Some(_)) if shares_zeros && descriptor.offset == data => zeros += 1,
+                    (Some(_), Some(_)) if zeros_at == Some(descriptor.offset) => zeros += 1,
                     (Some(end), Some(count)) => {
                         needs = needs.max(end);
                         count.pages += 1;
@@ -227,17 +227,18 @@ impl<'a> KdumpFile<'a> {
         })
     }
 
-    /// Whether the first page of data is the one that all pages of zeros share: makedumpfile and
-    /// QEMU write it there when the dump level leaves such pages out, and their descriptors point
-    /// to it.
-    fn shares_zeros(&self) -> Result<bool, VmcoreError> {
-        let data = self.data();
-        if self.dump_level & LEVEL_NO_ZEROS == 0 || data.saturating_add(BLOCK) > self.len {
-            return Ok(false);
+    /// Where the page is that all pages of zeros share, if the dump level leaves such pages out:
+    /// makedumpfile and QEMU write it first of all. A part of a split dump has room for the
+    /// descriptors of the whole before it.
+    fn zeros_at(&self) -> Result<Option<u64>, VmcoreError> {
+        let room = self.pages().saturating_mul(DESCRIPTOR_LEN);
+        let at = self.descriptors.saturating_add(room);
+        if self.dump_level & LEVEL_NO_ZEROS == 0 || at.saturating_add(BLOCK) > self.len {
+            return Ok(None);
         }
         let mut page = [0; PAGE];
-        read_exact(self.reader, data, &mut page)?;
-        Ok(page.iter().all(|&byte| byte == 0))
+        read_exact(self.reader, at, &mut page)?;
+        Ok(page.iter().all(|&byte| byte == 0).then_some(at))
     }
 
     /// Set bits of a bitmap before each of its chunks, and in all.
