@@ -10,6 +10,7 @@ pub use json::{vmcore_json, vmcore_schema};
 
 use super::View;
 use super::page::{BAD, BOLD, DIM, GOOD, NEW, Page, Text, facts, heading};
+use crate::units::Bytes;
 use crate::vmcore::{Completeness, Compression, Format, Inspection, VmcoreError};
 
 /// Lines of the log before the one that names the crash.
@@ -153,17 +154,17 @@ fn format(found: &Inspection) -> String {
 
 fn size(found: &Inspection, bytes: u64) -> String {
     let Some(stream) = found.stream else {
-        return mebibytes(bytes);
+        return amount(bytes);
     };
     let mut text = format!(
         "{}, {} as a stream",
-        mebibytes(found.bytes),
-        mebibytes(stream.bytes)
+        amount(found.bytes),
+        amount(stream.bytes)
     );
     if stream.behind > 0 {
         text += &format!(
             "; the {} behind its end are no part of it",
-            mebibytes(stream.behind)
+            amount(stream.behind)
         );
     }
     text
@@ -171,10 +172,10 @@ fn size(found: &Inspection, bytes: u64) -> String {
 
 fn pages(found: &Inspection) -> String {
     let frames = found.frames;
-    let of = |pages: u64| mebibytes(pages.saturating_mul(found.page_size));
+    let of = |pages: u64| amount(pages.saturating_mul(found.page_size));
     let zeros = match frames.zeros {
         0 => String::new(),
-        zeros => format!(", {zeros} of them zeros that share one"),
+        zeros => format!(", of which {zeros} hold zeros and share one"),
     };
     format!(
         "{} of memory ({}): {} dumped ({}){zeros}; {} left out",
@@ -192,16 +193,18 @@ fn packed(found: &Inspection) -> String {
             Compression::None => "uncompressed".to_owned(),
             compression => format!("with {compression}"),
         };
-        format!("{} {name} ({})", packed.pages, mebibytes(packed.bytes))
+        format!("{} {name} ({})", packed.pages, amount(packed.bytes))
     });
     ways.collect::<Vec<_>>().join(", ")
 }
 
 /// `16.3 MiB`; bytes where that says more.
-fn mebibytes(bytes: u64) -> String {
+fn amount(bytes: u64) -> String {
+    let bytes_of = |unit: u64| bytes as f64 / unit as f64;
     match bytes {
-        0..=99_999 => format!("{bytes} bytes"),
-        _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        0..100_000 => format!("{bytes} bytes"),
+        100_000..10_737_418_240 => format!("{:.1} MiB", bytes_of(Bytes::MIB)),
+        _ => format!("{:.1} GiB", bytes_of(Bytes::GIB)),
     }
 }
 
