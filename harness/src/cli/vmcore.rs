@@ -15,8 +15,8 @@ use crate::vmcore::{Inspection, VmcoreError, inspect};
 /// what was left out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-ELF dumps (a copy of /proc/vmcore, makedumpfile -E), makedumpfile's compressed dumps (-c, -l, -p, -z)
-and both flattened (-F), in a file or on a raw device, of x86_64 machines.
+Read are dumps of x86_64 machines: ELF (a copy of /proc/vmcore, makedumpfile -E) and makedumpfile's
+compressed ones (-c, -l, -p, -z), both also flattened (-F), in a file or on a raw device.
 
 Examples:
   crashdrill vmcore /var/crash/127.0.0.1-2026-11-25-23:28:25/vmcore

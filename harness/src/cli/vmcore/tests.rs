@@ -54,6 +54,26 @@ fn a_complete_dump_is_0_and_the_worst_of_several_counts() {
 }
 
 #[test]
+fn a_device_may_be_larger_than_the_dump_on_it() {
+    let dumps = [
+        machine().elf(),
+        machine().kdump(6, Codec::Zlib, 31),
+        flatten(&machine().kdump(6, Codec::Lzo, 1), 4096),
+    ];
+    let (_directory, paths) = files(&dumps.each_ref().map(Vec::as_slice));
+    for path in &paths {
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let (code, text) = run(&[], &[path]);
+        assert_eq!(code, 0, "{text}");
+    }
+    // Zeros from the first byte.
+    let file = File::create(&paths[0]).unwrap();
+    file.set_len(1 << 40).unwrap();
+    assert_eq!(run(&[], &[&paths[0]]).0, 2);
+}
+
+#[test]
 fn what_is_no_file_is_bad_input() {
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
