@@ -356,7 +356,12 @@ impl Memory for KdumpFile<'_> {
         if !descriptor.sane(self.data()) {
             return Err(MemoryError::Damaged {
                 pfn,
-                how: format!("{} bytes at {}", descriptor.size, descriptor.offset),
+                how: match descriptor {
+                    Descriptor {
+                        offset: 0, size: 0, ..
+                    } => "it was never written".to_owned(),
+                    Descriptor { offset, size, .. } => format!("{size} bytes at {offset}"),
+                },
             });
         }
         let mut packed = [0; PAGE];

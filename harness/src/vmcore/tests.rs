@@ -341,6 +341,10 @@ fn what_makedumpfile_leaves_behind_when_it_is_killed_or_out_of_space() {
     let lack = Lack::PagesMissing { absent: 2, pages };
     assert_eq!(found.complete, Completeness::Incomplete(lack));
 
+    unwritten[DESCRIPTORS..DESCRIPTORS + 24 * pages as usize].fill(0);
+    let error = look(&unwritten).unwrap().dmesg.unwrap_err().to_string();
+    assert!(error.ends_with("it was never written"), "{error}");
+
     let mut no_bitmap = good.clone();
     no_bitmap[3 * 4096..DESCRIPTORS].fill(0);
     let found = look(&no_bitmap).unwrap();
