@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::diagnose::{unwritable, width};
-use super::{CliError, Status};
+use super::diagnose::unwritable;
+use super::{CliError, Status, width};
 use crate::kdump::flavour::Flavour;
 use crate::lint::{self, Input, MAX_SIZE, Settings};
 use crate::report::{findings_json, findings_schema, findings_text, safe};
@@ -78,7 +78,7 @@ impl Check {
                 Ok(bytes) => files.push((path.display().to_string(), bytes)),
                 Err(error) => {
                     eprintln!("error: {}: {error}", safe(&path.display().to_string()));
-                    *status = Status::Unusable;
+                    *status = Status::Input;
                 }
             }
         }
@@ -96,8 +96,8 @@ impl Check {
                 memory: self.memory,
             },
         );
-        if checked.unusable() || *status == Status::Unusable {
-            *status = Status::Unusable;
+        if checked.unusable() || *status == Status::Input {
+            *status = Status::Input;
         } else if checked.found() {
             *status = Status::Mistakes;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, SourceOffset};
 
-use super::{CliError, Status, WIDTH};
+use super::{CliError, Status, width};
 use crate::diagnose::{Diagnosis, ReadError, Reader, feed, open};
 use crate::report::{View, diagnosis_json, diagnosis_schema, diagnosis_text, safe};
 use crate::verdict::RuleBook;
@@ -164,12 +164,6 @@ impl Diagnose {
 
 pub(super) fn unwritable(error: &io::Error) -> CliError {
     CliError::harness(format!("cannot write to standard output: {error}"))
-}
-
-/// Columns of the terminal; prose wider than 120 is hard to read.
-pub(super) fn width() -> usize {
-    terminal_size::terminal_size_of(io::stdout())
-        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
 }
 
 /// No diagnosis where nothing could be read.

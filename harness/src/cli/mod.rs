@@ -11,8 +11,9 @@ mod run;
 mod schema;
 mod shell;
 mod show;
+mod vmcore;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,13 +39,14 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found
+  0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found; vmcore:
+       the dump is complete
   1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
-       check: an error or a warning
+       check: an error or a warning; vmcore: the dump is incomplete or damaged
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
-       check cannot read
-  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log cannot be
-       read
+       check cannot read, not a dump
+  3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump
+       cannot be read
   130  interrupted (SIGINT); 143 for SIGTERM
 
 Environment:
@@ -68,6 +70,9 @@ enum Command {
     Diagnose(diagnose::Diagnose),
     /// Say what is wrong with the files of a kdump configuration, without starting anything.
     Check(check::Check),
+    /// Say what a dump is: whether all of it is there, which kernel died in it, when and of what, and
+    /// what was left out.
+    Vmcore(vmcore::Vmcore),
     /// Say what this host can do, and what it lacks.
     Doctor(doctor::Doctor),
     /// List the device catalogue, marked with what the QEMU in use has.
@@ -81,6 +86,12 @@ enum Command {
 /// Columns of an error message.
 const WIDTH: usize = 100;
 
+/// Columns of the terminal; prose wider than 120 is hard to read.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size_of(io::stdout())
+        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
+}
+
 /// How a command ended, if not by an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -92,25 +103,34 @@ pub enum Status {
     Fault,
     /// Some drill gave no outcome.
     Harness,
+    /// A dump is incomplete or damaged.
+    Lacking,
     /// A configuration has mistakes.
     Mistakes,
-    /// A configuration could not be checked.
-    Unusable,
-    /// A log could not be read to its end.
+    /// A file is not what it should be; the others were looked at.
+    Input,
+    /// A log or a dump could not be read to its end.
     Unread,
     /// By a signal, which is given.
     Interrupted(u8),
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        ExitCode::from(match status {
+impl Status {
+    /// As the table of exit codes says.
+    pub fn code(self) -> u8 {
+        match self {
             Status::Good => 0,
-            Status::Changed | Status::Fault | Status::Mistakes => 1,
-            Status::Unusable => 2,
+            Status::Changed | Status::Fault | Status::Lacking | Status::Mistakes => 1,
+            Status::Input => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
-        })
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        ExitCode::from(status.code())
     }
 }
 
@@ -205,11 +225,12 @@ impl Args {
 
     /// Does what the command line says.
     pub fn execute(self) -> Result<Status, CliError> {
-        // None of them needs a project.
+        // None of these needs a project.
         match &self.command {
             Command::Schema(schema) => return schema.execute(),
             Command::Diagnose(diagnose) => return diagnose.execute(),
             Command::Check(check) => return check.execute(),
+            Command::Vmcore(vmcore) => return vmcore.execute(),
             _ => {}
         }
         let project = match self.root {
@@ -230,6 +251,7 @@ impl Args {
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
             Command::Check(check) => check.execute(),
+            Command::Vmcore(vmcore) => vmcore.execute(),
         }
     }
 }

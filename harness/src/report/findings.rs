@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::diagnosis::one_line;
+use super::json_line;
 use super::safe;
 use super::snippet::Snippet;
 use crate::kdump::flavour::Flavour;
@@ -80,7 +80,7 @@ pub fn findings_json(checked: &Checked, file: &CheckedFile) -> Result<String, se
             })
             .collect(),
     };
-    one_line(&document)
+    json_line(&document)
 }
 
 /// The JSON Schema of [`findings_json`].

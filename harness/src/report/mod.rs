@@ -7,7 +7,9 @@ mod junit;
 mod page;
 mod snippet;
 mod terminal;
+mod vmcore;
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,8 +18,14 @@ pub use findings::{findings_json, findings_schema, findings_text};
 pub use json::write_json;
 pub use junit::write_junit;
 pub use terminal::Terminal;
+pub use vmcore::{Looked, State, vmcore_json, vmcore_schema, vmcore_text};
 
 pub(crate) use page::safe;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::run::{DrillResult, HarnessError};
 use crate::scenario::DrillId;
@@ -78,6 +86,34 @@ pub(crate) fn seconds(duration: Duration) -> String {
         let whole = duration.as_secs();
         format!("{} m {:02} s", whole / 60, whole % 60)
     }
+}
+
+/// One line, without its end. Programs write such documents below one another (JSON Lines).
+fn json_line(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(document)?;
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        // Outside of strings there are none, and serde_json escapes only the first 32. Some
+        // terminals take the others for commands.
+        if char.is_control() {
+            let _ = write!(safe, "\\u{:04x}", u32::from(char));
+        } else {
+            safe.push(char);
+        }
+    }
+    Ok(safe)
+}
+
+fn json_schema<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), title.into());
+    }
+    schema
 }
 
 #[cfg(test)]

@@ -1,7 +1,13 @@
 //! Text for people: wrapped at the terminal's width, and safe to show whatever a log holds.
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
+
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const NEW: Style = AnsiColor::Yellow.on_default();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const BOLD: Style = Style::new().bold();
 
 /// A character and how it looks.
 type Styled = (Style, char);
@@ -139,6 +145,20 @@ impl Page {
             self.out.extend(run.iter().map(|(_, char)| *char));
             self.out.push_str(&style.render_reset().to_string());
         }
+    }
+}
+
+pub(super) fn heading(page: &mut Page, text: &str) {
+    page.blank();
+    page.flow(&Text::new(), &Text::new().styled(BOLD, text));
+}
+
+/// Rows of a name and what is said of it.
+pub(super) fn facts(page: &mut Page, indent: usize, rows: &[(&str, Text)]) {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, text) in rows {
+        let lead = format!("{:indent$}{name:width$}  ", "");
+        page.flow(&Text::new().styled(DIM, &lead), text);
     }
 }
 

@@ -312,7 +312,7 @@ fn real_disk() {
                 start.elapsed(),
                 found.format,
                 found.complete,
-                found.pages,
+                found.frames.dumped,
                 found.panic,
                 found.dmesg.map(|text| text.len()),
             ),

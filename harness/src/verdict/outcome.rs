@@ -142,7 +142,8 @@ pub struct Function {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Vmcore {
-    /// `kdump-compressed` or `elf`.
+    /// `kdump-compressed` or `elf`; `flattened kdump-compressed` or `flattened elf` as
+    /// `makedumpfile -F` writes them.
     pub format: String,
     /// makedumpfile's dump level, where the format records it.
     pub dump_level: Option<u32>,

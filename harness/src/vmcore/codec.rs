@@ -1,7 +1,59 @@
 //! How one page is packed in the kdump-compressed format.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::memory::{PAGE, Page};
 use crate::lzo;
+
+/// How a page is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// As it was: the dump is not compressed, or the page would not have become smaller.
+    None,
+    /// makedumpfile -c.
+    Zlib,
+    /// makedumpfile -l.
+    Lzo,
+    /// makedumpfile -p.
+    Snappy,
+    /// makedumpfile -z.
+    Zstd,
+}
+
+impl Compression {
+    /// Every one.
+    pub(super) const ALL: [Self; 5] = [Self::None, Self::Zlib, Self::Lzo, Self::Snappy, Self::Zstd];
+
+    /// As the flags of a page's descriptor have it (DUMP_DH_COMPRESSED_*).
+    pub(super) fn of(flags: u32) -> Option<Self> {
+        match flags & (ZLIB | LZO | SNAPPY | ZSTD) {
+            0 => Some(Self::None),
+            ZLIB => Some(Self::Zlib),
+            LZO => Some(Self::Lzo),
+            SNAPPY => Some(Self::Snappy),
+            ZSTD => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Zlib => "zlib",
+            Self::Lzo => "lzo",
+            Self::Snappy => "snappy",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl std::fmt::Display for Compression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 const ZLIB: u32 = 0x1;
 const LZO: u32 = 0x2;
@@ -13,21 +65,20 @@ const ZSTD_WINDOW: u64 = 1 << 20;
 
 /// Unpacks one page. `flags` are the page descriptor's. The error says what is wrong.
 pub(super) fn unpack(flags: u32, packed: &[u8], page: &mut Page) -> Result<(), String> {
-    let (name, unpacked) = match flags & (ZLIB | LZO | SNAPPY | ZSTD) {
-        0 => ("plain", plain(packed, page)),
-        ZLIB => ("zlib", zlib(packed, page)),
-        LZO => ("lzo", lzo::decompress(packed, page)),
-        SNAPPY => (
-            "snappy",
-            snap::raw::Decoder::new().decompress(packed, page).ok(),
-        ),
-        ZSTD => ("zstd", zstd(packed, page)),
-        other => return Err(format!("compression flags {other:#x}")),
+    let Some(compression) = Compression::of(flags) else {
+        return Err(format!("compression flags {flags:#x}"));
+    };
+    let unpacked = match compression {
+        Compression::None => plain(packed, page),
+        Compression::Zlib => zlib(packed, page),
+        Compression::Lzo => lzo::decompress(packed, page),
+        Compression::Snappy => snap::raw::Decoder::new().decompress(packed, page).ok(),
+        Compression::Zstd => zstd(packed, page),
     };
     match unpacked {
         Some(PAGE) => Ok(()),
-        Some(length) => Err(format!("{length} bytes of {name} data make no page")),
-        None => Err(format!("broken {name} data")),
+        Some(length) => Err(format!("{length} bytes of {compression} data make no page")),
+        None => Err(format!("broken {compression} data")),
     }
 }
 

@@ -1,10 +1,10 @@
 //! ELF core dumps of x86_64 kernels: /proc/vmcore as it is, or `makedumpfile -E`.
 
 use super::bytes::{ReadAt, u16_at, u32_at, u64_at};
-use super::inspect::{Completeness, Lack, VmcoreError};
+use super::inspect::{Completeness, Frames, Lack, VmcoreError};
 use super::memory::{Memory, MemoryError, PAGE, Page};
+use super::notes::Notes;
 use super::paging::KERNEL_MAP;
-use super::vmcoreinfo::{self, VmcoreInfo};
 
 pub(super) const SIGNATURE: &[u8; 4] = b"\x7fELF";
 
@@ -19,8 +19,6 @@ const PN_XNUM: u16 = 0xffff;
 
 /// `makedumpfile -E` begins a segment after every run of pages that it left out.
 const MAX_SEGMENTS: u32 = 1 << 20;
-/// One for each CPU, one VMCOREINFO, and a few makers' own.
-const MAX_NOTES: usize = 1 << 16;
 
 /// A dump in this format, its headers read.
 pub(super) struct ElfFile<'a> {
@@ -29,7 +27,7 @@ pub(super) struct ElfFile<'a> {
     loads: Vec<Load>,
     /// End of the file, as the headers have it.
     needs: u64,
-    pub(super) info: VmcoreInfo,
+    pub(super) notes: Notes,
     /// From the segment that maps the kernel's text, for kernels whose VMCOREINFO lacks it.
     pub(super) phys_base: Option<u64>,
 }
@@ -88,7 +86,7 @@ impl<'a> ElfFile<'a> {
             len,
             loads: Vec::new(),
             needs: end,
-            info: VmcoreInfo::default(),
+            notes: Notes::default(),
             phys_base: None,
         };
         let mut raw = vec![0; count as usize * SEGMENT_LEN];
@@ -110,7 +108,7 @@ impl<'a> ElfFile<'a> {
         match u32_at(raw, 0) {
             PT_NOTE => {
                 self.needs = self.needs.max(end);
-                self.notes(offset, end);
+                self.notes.read(self.reader, offset, end);
             }
             PT_LOAD => {
                 self.needs = self.needs.max(end);
@@ -130,43 +128,32 @@ impl<'a> ElfFile<'a> {
         Ok(())
     }
 
-    /// Looks for VMCOREINFO; what cannot be read is missed later, by whoever needs it.
-    fn notes(&mut self, mut at: u64, end: u64) {
-        for _ in 0..MAX_NOTES {
-            let mut head = [0; 24];
-            if end.saturating_sub(at) < 12 {
-                return;
-            }
-            let take = (end - at).min(head.len() as u64) as usize;
-            if self.reader.read_exact_at(at, &mut head[..take]).is_err() {
-                return;
-            }
-            let name_len = u64::from(u32_at(&head, 0));
-            let text_len = u64::from(u32_at(&head, 4));
-            let text_at = at + 12 + name_len.next_multiple_of(4);
-            if &head[12..23] == b"VMCOREINFO\0"
-                || (name_len == 10 && &head[12..22] == b"VMCOREINFO")
-            {
-                let mut text = vec![0; text_len.min(vmcoreinfo::MAX_LEN) as usize];
-                if self.reader.read_exact_at(text_at, &mut text).is_ok() {
-                    self.info = VmcoreInfo::parse(&text);
-                }
-                return;
-            }
-            at = text_at.saturating_add(text_len.next_multiple_of(4));
+    /// Page frames that the segments cover, and those of them that the file holds: makedumpfile
+    /// gives a segment with frames left out fewer bytes in the file than in memory.
+    pub(super) fn frames(&self) -> Frames {
+        Frames {
+            memory: self.covered(|load| load.in_memory),
+            dumped: self.covered(|load| load.in_file),
+            zeros: 0,
         }
     }
 
-    /// Whole pages of memory that the file holds.
-    pub(super) fn pages(&self) -> u64 {
-        self.loads
-            .iter()
-            .map(|load| load.in_file / PAGE as u64)
-            .fold(0, u64::saturating_add)
+    /// Whole pages of that many bytes of each segment. The kernel's text has a segment of its own
+    /// beside the one of the memory it lies in, and counts once.
+    fn covered(&self, bytes: fn(&Load) -> u64) -> u64 {
+        let mut pages = 0u64;
+        let mut behind = 0u64;
+        for load in &self.loads {
+            let end = load.physical.saturating_add(bytes(load));
+            let start = load.physical.max(behind);
+            pages += end.saturating_sub(start) / PAGE as u64;
+            behind = behind.max(end);
+        }
+        pages
     }
 
     pub(super) fn completeness(&self) -> Completeness {
-        if self.pages() == 0 {
+        if self.frames().dumped == 0 {
             Completeness::Incomplete(Lack::NoPages)
         } else if self.needs > self.len {
             Completeness::Incomplete(Lack::Truncated {

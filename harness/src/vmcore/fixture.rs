@@ -336,8 +336,9 @@ impl Machine {
         file
     }
 
-    /// As makedumpfile writes it. With `level` 1 pages of zeros are left out, else they share
-    /// their data.
+    /// As makedumpfile writes it. Pages of zeros are not in the second bitmap with `level` 1; they
+    /// share the first page of the data with other odd levels, as makedumpfile 1.7 writes them; else they
+    /// share the data of the first of them.
     pub(crate) fn kdump(&self, version: u32, codec: Codec, level: u32) -> Vec<u8> {
         let frames = self.pages.keys().last().unwrap() + 1;
         let bitmap_len = (frames.div_ceil(8) as usize).next_multiple_of(PAGE);
@@ -370,7 +371,7 @@ impl Machine {
             let (byte, bit) = (pfn as usize / 8, 1 << (pfn % 8));
             bitmaps[byte] |= bit;
             let zero = page.iter().all(|&byte| byte == 0);
-            if !(zero && level & 1 != 0) {
+            if !(zero && level == 1) {
                 bitmaps[bitmap_len + byte] |= bit;
                 dumped.push((page, zero));
             }
@@ -379,6 +380,10 @@ impl Machine {
         let mut descriptors = Vec::new();
         let mut data = Vec::new();
         let mut shared = None;
+        if level & 1 != 0 && level != 1 {
+            shared = Some((data_at as u64, PAGE as u32, 0));
+            data.resize(PAGE, 0);
+        }
         for (page, zero) in dumped {
             let (offset, size, flags) = match shared.filter(|_| zero) {
                 Some(earlier) => earlier,
@@ -403,6 +408,33 @@ impl Machine {
         }
         [header, bitmaps, descriptors, data].concat()
     }
+}
+
+/// As `makedumpfile -F` writes a dump: records of at most `piece` bytes, out of order, without the
+/// zeros between them, and the first once more at the end, over what was a placeholder.
+pub(crate) fn flatten(dump: &[u8], piece: usize) -> Vec<u8> {
+    let mut file = b"makedumpfile".to_vec();
+    file.resize(16, 0);
+    file.extend(1i64.to_be_bytes());
+    file.extend(1i64.to_be_bytes());
+    file.resize(4096, 0);
+    let mut record = |offset: usize, bytes: &[u8]| {
+        file.extend((offset as i64).to_be_bytes());
+        file.extend((bytes.len() as i64).to_be_bytes());
+        file.extend(bytes);
+    };
+    let pieces: Vec<_> = dump.chunks(piece).enumerate().collect();
+    record(0, &vec![0xee; pieces[0].1.len()]);
+    // The end of the dump must be there, even if it is zeros.
+    let last = pieces.len() - 1;
+    for (index, bytes) in pieces.iter().rev() {
+        if *index == last || (*index > 0 && bytes.iter().any(|&byte| byte != 0)) {
+            record(index * piece, bytes);
+        }
+    }
+    record(0, pieces[0].1);
+    file.extend([0xff; 16]);
+    file
 }
 
 fn pack(codec: Codec, page: &[u8]) -> Vec<u8> {

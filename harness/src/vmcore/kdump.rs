@@ -9,9 +9,10 @@ use std::cell::RefCell;
 use std::io;
 
 use super::bytes::{ReadAt, u32_at, u64_at};
-use super::codec;
-use super::inspect::{Completeness, Lack, VmcoreError};
+use super::codec::{self, Compression};
+use super::inspect::{Completeness, Frames, Lack, Packed, VmcoreError};
 use super::memory::{Memory, MemoryError, PAGE, Page};
+use super::notes::Notes;
 use super::vmcoreinfo::{self, VmcoreInfo};
 
 pub(super) const SIGNATURE: &[u8; 8] = b"KDUMP   ";
@@ -29,6 +30,9 @@ const LEVEL_NO_ZEROS: u32 = 0x1;
 /// 8 TiB of physical addresses; keeps what a header says from costing more than a moment.
 const MAX_FRAMES: u64 = 1 << 31;
 
+/// More than any x86_64 kernel can have (NR_CPUS_RANGE_END with MAXSMP).
+const MAX_CPUS: u32 = 8192;
+
 /// Bytes of bitmap that share one prefix count.
 const CHUNK: usize = 4096;
 
@@ -40,17 +44,23 @@ pub(super) struct KdumpFile<'a> {
     pub(super) phys_base: Option<u64>,
     /// uts.release of the header.
     pub(super) release: Option<String>,
-    pub(super) dump_level: Option<u32>,
+    pub(super) version: u32,
+    pub(super) dump_level: u32,
+    pub(super) cpus: Option<u32>,
+    pub(super) erased: bool,
     pub(super) info: VmcoreInfo,
     status: u32,
     frames: u64,
+    /// Frames of the first bitmap.
+    memory: u64,
     bitmap_memory: u64,
     bitmap_dumped: u64,
     descriptors: u64,
-    /// First frame that this file has descriptors for, and the one after the last: a dump may be
-    /// split over several files.
-    start: u64,
-    end: u64,
+    /// First frame that this file has descriptors for, and the one after the last, of a dump that
+    /// is split over several files.
+    part: Option<(u64, u64)>,
+    /// Dumped frames before the first that this file has a descriptor for, and up to the last.
+    ranks_here: (u64, u64),
     /// Dumped frames before each chunk of the second bitmap, and in all.
     ranks: Vec<u64>,
     bitmap_chunk: RefCell<Option<(usize, Vec<u8>)>>,
@@ -89,11 +99,10 @@ impl<'a> KdumpFile<'a> {
             });
         }
         let split = version >= 2 && u32_at(&sub, 12) != 0;
-        let (start, end) = match split {
-            false => (0, frames),
-            true if version >= 6 => (u64_at(&sub, 80), u64_at(&sub, 88)),
-            true => (u64_at(&sub, 16), u64_at(&sub, 24)),
-        };
+        let part = split.then(|| match version {
+            6.. => (u64_at(&sub, 80), u64_at(&sub, 88)),
+            _ => (u64_at(&sub, 16), u64_at(&sub, 24)),
+        });
         let bitmap_memory = BLOCK + sub_header_blocks * BLOCK;
         let info = match since(3, u64_at(&sub, 40)) {
             None | Some(0) => VmcoreInfo::default(),
@@ -103,88 +112,152 @@ impl<'a> KdumpFile<'a> {
                 VmcoreInfo::parse(&text)
             }
         };
+        let mut notes = Notes::default();
+        if let (Some(at @ 1..), Some(size)) =
+            (since(4, u64_at(&sub, 48)), since(4, u64_at(&sub, 56)))
+        {
+            notes.read(reader, at, at.saturating_add(size));
+        }
+        // The header's own count is of the capture kernel in old versions, and 0 in others.
+        let announced = u32_at(&header, 460);
+        let cpus = match notes.cpus {
+            0 => Some(announced).filter(|cpus| (1..=MAX_CPUS).contains(cpus)),
+            cpus => Some(cpus),
+        };
         let mut file = Self {
             reader,
             len,
+            version,
             phys_base: Some(u64_at(&sub, 0)),
             release: Some(c_text(&header[142..207])).filter(|release| !release.is_empty()),
-            dump_level: Some(u32_at(&sub, 8)),
+            dump_level: u32_at(&sub, 8),
+            cpus,
+            erased: notes.erased || since(5, u64_at(&sub, 72)).is_some_and(|size| size > 0),
             info,
             status: u32_at(&header, 424),
             frames,
+            memory: 0,
             bitmap_memory,
             bitmap_dumped: bitmap_memory + bitmap_len,
             descriptors: bitmap_memory + bitmap_blocks * BLOCK,
-            start: start.min(frames),
-            end: end.min(frames),
-            ranks: vec![0],
+            part: part.map(|(start, end)| (start.min(frames), end.min(frames))),
+            ranks_here: (0, 0),
+            ranks: Vec::new(),
             bitmap_chunk: RefCell::default(),
         };
-        file.count()?;
+        file.memory = file.count(bitmap_memory)?.last().copied().unwrap_or(0);
+        file.ranks = file.count(file.bitmap_dumped)?;
+        file.ranks_here = match file.part {
+            None => (0, file.pages()),
+            Some((start, end)) => (file.before(start)?, file.before(end.max(start))?),
+        };
         Ok(file)
     }
 
-    /// Pages that the second bitmap announces.
-    pub(super) fn pages(&self) -> u64 {
+    fn pages(&self) -> u64 {
         self.ranks.last().copied().unwrap_or(0)
     }
 
-    /// Walks every descriptor.
-    pub(super) fn completeness(&self) -> Result<Completeness, VmcoreError> {
-        if self.status & STATUS_INCOMPLETE != 0 {
-            return Ok(Completeness::Incomplete(Lack::Flagged));
-        }
-        if self.start != 0 || self.end != self.frames {
-            return Ok(Completeness::Incomplete(Lack::Split {
-                start: self.start,
-                end: self.end,
-            }));
-        }
-        let pages = self.pages();
-        if pages == 0 {
-            return Ok(Completeness::Incomplete(Lack::NoPages));
-        }
-        let data = self.descriptors + pages * DESCRIPTOR_LEN;
-        if data > self.len {
-            return Ok(truncated(data, self.len));
-        }
+    /// Where the descriptors end and the pages' data begins.
+    fn data(&self) -> u64 {
+        let (first, end) = self.ranks_here;
+        self.descriptors
+            .saturating_add((end - first).saturating_mul(DESCRIPTOR_LEN))
+    }
+
+    /// Walks every descriptor that is there: whether its page is, and how it is packed.
+    pub(super) fn survey(&self) -> Result<Survey, VmcoreError> {
+        let pages = self.ranks_here.1 - self.ranks_here.0;
+        let data = self.data();
+        let zeros_at = self.zeros_at()?;
+        let mut zeros = 0;
+        let mut packed = Compression::ALL.map(Packed::none);
         let mut absent = 0;
+        let mut needs = data;
         let mut buffer = vec![0; DESCRIPTOR_LEN as usize * 4096];
         let mut at = self.descriptors;
-        while at < data {
-            let take = (data - at).min(buffer.len() as u64) as usize;
+        // A last descriptor of which a part is there is not there.
+        let last = data.min(self.len);
+        let last = last - last.saturating_sub(at) % DESCRIPTOR_LEN;
+        while at < last {
+            let take = (last - at).min(buffer.len() as u64) as usize;
             read_exact(self.reader, at, &mut buffer[..take])?;
             for raw in buffer[..take].chunks_exact(DESCRIPTOR_LEN as usize) {
                 let descriptor = Descriptor::parse(raw);
-                match descriptor.end().filter(|_| descriptor.sane(data)) {
-                    None => absent += 1,
-                    Some(end) if end > self.len => return Ok(truncated(end, self.len)),
-                    Some(_) => {}
+                let packing = Compression::of(descriptor.flags);
+                let count = packed
+                    .iter_mut()
+                    .find(|count| Some(count.compression) == packing);
+                match (descriptor.end().filter(|_| descriptor.sane(data)), count) {
+                    (Some(_), Some(_)) if zeros_at == Some(descriptor.offset) => zeros += 1,
+                    (Some(end), Some(count)) => {
+                        needs = needs.max(end);
+                        count.pages += 1;
+                        count.bytes += u64::from(descriptor.size);
+                    }
+                    _ => absent += 1,
                 }
             }
             at += take as u64;
         }
-        Ok(match absent {
-            0 => Completeness::Complete,
-            absent => Completeness::Incomplete(Lack::PagesMissing { absent, pages }),
+        let lack = if self.status & STATUS_INCOMPLETE != 0 {
+            Some(Lack::Flagged)
+        } else if pages == 0 && self.part.is_none() {
+            Some(Lack::NoPages)
+        } else if needs > self.len {
+            Some(Lack::Truncated {
+                needs,
+                len: self.len,
+            })
+        } else if absent > 0 {
+            Some(Lack::PagesMissing { absent, pages })
+        } else {
+            self.part.map(|(start, end)| Lack::Split { start, end })
+        };
+        let complete = lack.map_or(Completeness::Complete, Completeness::Incomplete);
+        let packed = packed.into_iter().filter(|count| count.pages > 0);
+        Ok(Survey {
+            complete,
+            frames: Frames {
+                memory: self.memory,
+                dumped: self.pages(),
+                zeros,
+            },
+            packed: packed.collect(),
         })
     }
 
-    fn count(&mut self) -> Result<(), VmcoreError> {
+    /// Where the page is that all pages of zeros share, if the dump level leaves such pages out:
+    /// makedumpfile and QEMU write it first of all. A part of a split dump has room for the
+    /// descriptors of the whole before it.
+    fn zeros_at(&self) -> Result<Option<u64>, VmcoreError> {
+        let room = self.pages().saturating_mul(DESCRIPTOR_LEN);
+        let at = self.descriptors.saturating_add(room);
+        if self.dump_level & LEVEL_NO_ZEROS == 0 || at.saturating_add(BLOCK) > self.len {
+            return Ok(None);
+        }
+        let mut page = [0; PAGE];
+        read_exact(self.reader, at, &mut page)?;
+        Ok(page.iter().all(|&byte| byte == 0).then_some(at))
+    }
+
+    /// Set bits of a bitmap before each of its chunks, and in all.
+    fn count(&self, bitmap: u64) -> Result<Vec<u64>, VmcoreError> {
         let bytes = self.frames.div_ceil(8);
-        if self.bitmap_dumped.saturating_add(bytes) > self.len {
+        if bitmap.saturating_add(bytes) > self.len {
             return Err(VmcoreError::Truncated {
                 part: "the page bitmaps",
-                needs: self.bitmap_dumped.saturating_add(bytes),
+                needs: bitmap.saturating_add(bytes),
                 len: self.len,
             });
         }
         let mut total = 0u64;
+        let mut counts = vec![0];
         let mut buffer = vec![0; CHUNK];
         for index in 0..bytes.div_ceil(CHUNK as u64) {
             let at = index * CHUNK as u64;
             let take = (bytes - at).min(CHUNK as u64) as usize;
-            read_exact(self.reader, self.bitmap_dumped + at, &mut buffer[..take])?;
+            read_exact(self.reader, bitmap + at, &mut buffer[..take])?;
             if at + take as u64 == bytes && !self.frames.is_multiple_of(8) {
                 buffer[take - 1] &= (1 << (self.frames % 8)) - 1;
             }
@@ -197,9 +270,25 @@ impl<'a> KdumpFile<'a> {
                 .iter()
                 .map(|byte| u64::from(byte.count_ones()))
                 .sum::<u64>();
-            self.ranks.push(total);
+            counts.push(total);
         }
-        Ok(())
+        Ok(counts)
+    }
+
+    /// How many frames before `pfn` were dumped.
+    fn before(&self, pfn: u64) -> Result<u64, VmcoreError> {
+        let byte = pfn / 8;
+        let chunk = byte / CHUNK as u64;
+        let at = chunk * CHUNK as u64;
+        let mut bits = vec![0; (pfn.div_ceil(8) - at) as usize];
+        read_exact(self.reader, self.bitmap_dumped + at, &mut bits)?;
+        if !pfn.is_multiple_of(8)
+            && let Some(last) = bits.last_mut()
+        {
+            *last &= (1 << (pfn % 8)) - 1;
+        }
+        let within: u64 = bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
+        Ok(self.ranks.get(chunk as usize).copied().unwrap_or(0) + within)
     }
 
     /// How many frames before `pfn` were dumped, if `pfn` itself was.
@@ -231,7 +320,7 @@ impl<'a> KdumpFile<'a> {
 
     /// Left out because it held nothing but zeros: it is memory, and the dump level says so.
     fn left_out_as_zeros(&self, pfn: u64) -> Result<bool, MemoryError> {
-        if self.dump_level.unwrap_or(0) & LEVEL_NO_ZEROS == 0 {
+        if self.dump_level & LEVEL_NO_ZEROS == 0 {
             return Ok(false);
         }
         let mut byte = [0];
@@ -252,21 +341,27 @@ impl Memory for KdumpFile<'_> {
             }
             return Err(MemoryError::Missing { pfn });
         };
-        if !(self.start..self.end).contains(&pfn) || self.start != 0 {
+        // In another part of a split dump.
+        let (first, end) = self.ranks_here;
+        if !(first..end).contains(&rank) {
             return Err(MemoryError::Missing { pfn });
         }
         let mut raw = [0; DESCRIPTOR_LEN as usize];
         read_memory(
             self.reader,
-            self.descriptors + rank * DESCRIPTOR_LEN,
+            self.descriptors + (rank - first) * DESCRIPTOR_LEN,
             &mut raw,
         )?;
         let descriptor = Descriptor::parse(&raw);
-        let data = self.descriptors + self.pages() * DESCRIPTOR_LEN;
-        if !descriptor.sane(data) {
+        if !descriptor.sane(self.data()) {
             return Err(MemoryError::Damaged {
                 pfn,
-                how: format!("{} bytes at {}", descriptor.size, descriptor.offset),
+                how: match descriptor {
+                    Descriptor {
+                        offset: 0, size: 0, ..
+                    } => "it was never written".to_owned(),
+                    Descriptor { offset, size, .. } => format!("{size} bytes at {offset}"),
+                },
             });
         }
         let mut packed = [0; PAGE];
@@ -275,6 +370,14 @@ impl Memory for KdumpFile<'_> {
         codec::unpack(descriptor.flags, packed, page)
             .map_err(|how| MemoryError::Damaged { pfn, how })
     }
+}
+
+/// What the descriptors and bitmaps say. The frames are those of the whole dump if this is a part
+/// of it, but for the zeros.
+pub(super) struct Survey {
+    pub(super) complete: Completeness,
+    pub(super) frames: Frames,
+    pub(super) packed: Vec<Packed>,
 }
 
 /// Where a page's data lies.
@@ -301,10 +404,6 @@ impl Descriptor {
     fn end(&self) -> Option<u64> {
         self.offset.checked_add(u64::from(self.size))
     }
-}
-
-fn truncated(needs: u64, len: u64) -> Completeness {
-    Completeness::Incomplete(Lack::Truncated { needs, len })
 }
 
 fn c_text(bytes: &[u8]) -> String {

@@ -25,7 +25,7 @@ fn real_dump() {
         found.complete,
         found.release,
         found.crash_time,
-        found.pages,
+        found.frames.dumped,
         found.panic,
     );
     match &found.dmesg {
@@ -92,7 +92,7 @@ fn every_header_version_and_compression() {
             for level in [0, 1] {
                 let dump = machine.kdump(version, codec, level);
                 assert_proves_the_drill(&dump, Format::KdumpCompressed);
-                assert_eq!(look(&dump).unwrap().dump_level, Some(level));
+                assert_eq!(look(&dump).unwrap().dump_level, Some(DumpLevel(level)));
             }
         }
     }
@@ -112,6 +112,194 @@ fn phys_base_from_the_headers_when_vmcoreinfo_has_none() {
     let found = look(&machine.elf()).unwrap();
     let error = found.dmesg.unwrap_err().to_string();
     assert!(error.contains("phys_base"), "{error}");
+}
+
+#[test]
+fn a_flattened_dump_is_the_dump() {
+    for log in [LogKind::Ring, LogKind::Log] {
+        let machine = Machine::new(log, Mapping::Small, 4);
+        for (dump, format) in [
+            (machine.elf(), Format::Elf),
+            (machine.kdump(6, Codec::Zlib, 31), Format::KdumpCompressed),
+        ] {
+            for piece in [17, 4096, 5000, 1 << 16] {
+                let mut flat = fixture::flatten(&dump, piece);
+                let stream = flat.len() as u64;
+                // What a raw device held before.
+                flat.extend([0x5a; 9000]);
+                let found = look(&flat).unwrap();
+                assert_eq!(found.complete, Completeness::Complete);
+                assert_eq!(found.bytes, dump.len() as u64);
+                let around = found.stream.unwrap();
+                assert_eq!((around.bytes, around.behind), (stream, 9000));
+                assert_eq!(found.dmesg.as_deref().unwrap(), fixture::dmesg());
+                let outcome = found.outcome(fixture::TOKEN);
+                assert_eq!(outcome.format, format!("flattened {format}"));
+                assert!(outcome.complete && outcome.this_drill);
+
+                let reader = &flat[..];
+                let view = FlatFile::open(&reader, flat.len() as u64).unwrap();
+                let mut all = vec![0; dump.len()];
+                view.read_exact_at(0, &mut all).unwrap();
+                assert!(all == dump, "{piece}");
+                assert!(view.read_exact_at(1, &mut all).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flattened_dump_without_its_end_is_never_complete() {
+    let dump = Machine::new(LogKind::Ring, Mapping::Small, 4).kdump(6, Codec::Plain, 0);
+    let flat = fixture::flatten(&dump, 3000);
+    for len in (0..flat.len())
+        .step_by(997)
+        .chain([flat.len() - 1, flat.len() - 16])
+    {
+        match look(&flat[..len]) {
+            Ok(found) => {
+                let lack = Lack::StreamCut { len: len as u64 };
+                assert_eq!(found.complete, Completeness::Incomplete(lack), "{len}");
+            }
+            // In its header, or before both writings of the dump's own.
+            Err(VmcoreError::Empty | VmcoreError::NotADump { .. }) => assert!(len < 16, "{len}"),
+            Err(VmcoreError::Truncated { .. }) => assert!(len < 4096, "{len}"),
+            Err(VmcoreError::NoRecords) => assert!(len <= 4096 + 16, "{len}"),
+            Err(VmcoreError::Unfinished { lack, .. }) => {
+                assert_eq!(lack, Lack::StreamCut { len: len as u64 });
+                assert!(len < flat.len() - 1000, "{len}");
+            }
+            Err(error) => panic!("{len}: {error}"),
+        }
+    }
+    // A device of zeros, or of what was there before.
+    for rest in [[0; 20_000], [0x80; 20_000]] {
+        let at = flat.len() - 16;
+        let found = look(&[&flat[..at], &rest].concat()).unwrap();
+        let lack = Lack::StreamBroken { at: at as u64 };
+        assert_eq!(found.complete, Completeness::Incomplete(lack));
+    }
+}
+
+#[test]
+fn what_is_no_flattened_dump_is_named() {
+    let mut header = fixture::flatten(b"x", 1)[..4096].to_vec();
+    let error = look(&header[..100]).unwrap_err();
+    assert!(matches!(error, VmcoreError::Truncated { .. }), "{error}");
+    for rest in [&[][..], &[0xff; 16], &[0; 16]] {
+        let error = look(&[&header[..], rest].concat()).unwrap_err();
+        assert!(matches!(error, VmcoreError::NoRecords), "{error}");
+    }
+    // Not twice.
+    let twice = fixture::flatten(&fixture::flatten(b"KDUMP   ", 8), 4096);
+    let error = look(&twice).unwrap_err();
+    assert!(matches!(error, VmcoreError::NotADump { .. }), "{error}");
+    header[31] = 2;
+    let error = look(&header).unwrap_err().to_string();
+    assert!(error.contains("version 2"), "{error}");
+}
+
+#[test]
+fn a_record_may_reach_as_far_as_it_likes() {
+    let mut flat = fixture::flatten(b"\x7fELF", 4);
+    flat.truncate(flat.len() - 16);
+    flat.extend(i64::MAX.to_be_bytes());
+    flat.extend(1i64.to_be_bytes());
+    flat.push(1);
+    flat.extend(5i64.to_be_bytes());
+    flat.extend(i64::MAX.to_be_bytes());
+    flat.extend([1; 100]);
+    let reader = &flat[..];
+    let view = FlatFile::open(&reader, flat.len() as u64).unwrap();
+    assert_eq!(view.len(), 1 << 63);
+    let mut end = [7; 2];
+    view.read_exact_at((1 << 63) - 2, &mut end).unwrap();
+    assert_eq!(end, [0, 1]);
+    assert!(look(&flat).is_err());
+}
+
+#[test]
+fn what_a_dump_counts() {
+    let machine = Machine::new(LogKind::Ring, Mapping::Small, 4);
+    let memory = machine.pages.len() as u64;
+    let zero = |page: &[u8; 4096]| page.iter().all(|byte| *byte == 0);
+    let zeros = machine.pages.values().filter(|page| zero(page)).count() as u64;
+    for codec in CODECS {
+        let found = look(&machine.kdump(6, codec, 1)).unwrap();
+        let dumped = memory - zeros;
+        let expected = Frames {
+            memory,
+            dumped,
+            zeros: 0,
+        };
+        assert_eq!(found.frames, expected);
+        assert_eq!(found.frames.left_out(), zeros);
+        let pages: u64 = found.packed.iter().map(|packed| packed.pages).sum();
+        assert_eq!(pages, dumped);
+        let bytes: u64 = found.packed.iter().map(|packed| packed.bytes).sum();
+        let names: Vec<_> = found
+            .packed
+            .iter()
+            .map(|packed| packed.compression)
+            .collect();
+        match codec {
+            Codec::Plain => {
+                assert_eq!(names, [Compression::None]);
+                assert_eq!(bytes, dumped * 4096);
+            }
+            _ => assert!(!names.is_empty() && bytes < dumped * 4096),
+        }
+    }
+    let all = Frames {
+        memory,
+        dumped: memory,
+        zeros: 0,
+    };
+    let found = look(&machine.kdump(6, Codec::Lzo, 31)).unwrap();
+    assert_eq!(found.frames, Frames { zeros, ..all });
+    let pages: u64 = found.packed.iter().map(|packed| packed.pages).sum();
+    assert_eq!(pages, memory - zeros);
+    let found = look(&machine.elf()).unwrap();
+    assert_eq!(found.frames, all);
+    assert_eq!(found.dump_level, None);
+    assert_eq!(found.cpus, Some(1));
+    assert_eq!(found.vmcoreinfo.text("PAGESIZE"), Some("4096"));
+    let all: Vec<_> = DumpLevel(31).left_out().collect();
+    assert_eq!(all, ["zero", "cache", "private cache", "user", "free"]);
+    assert_eq!(DumpLevel(0).left_out().count(), 0);
+    assert_eq!(DumpLevel(17).left_out().last(), Some("free"));
+}
+
+#[test]
+fn a_part_of_a_split_dump_holds_its_own_pages() {
+    let machine = Machine::new(LogKind::Ring, Mapping::Small, 4);
+    let whole = machine.kdump(6, Codec::Lzo, 0);
+    let frames = machine.pages.keys().last().unwrap() + 1;
+    let first = *machine.pages.keys().nth(3).unwrap();
+    // The second of two parts has no descriptors for the first three pages.
+    let mut part = whole.clone();
+    part.drain(DESCRIPTORS..DESCRIPTORS + 3 * 24);
+    part[4096 + 12..4096 + 16].copy_from_slice(&1u32.to_le_bytes());
+    part[4096 + 80..4096 + 88].copy_from_slice(&first.to_le_bytes());
+    part[4096 + 88..4096 + 96].copy_from_slice(&frames.to_le_bytes());
+    let count = machine.pages.len() - 3;
+    for slot in 0..count {
+        let at = DESCRIPTORS + slot * 24;
+        let offset = u64::from_le_bytes(part[at..at + 8].try_into().unwrap()) - 3 * 24;
+        part[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+    }
+    let found = look(&part).unwrap();
+    let lack = Lack::Split {
+        start: first,
+        end: frames,
+    };
+    assert_eq!(found.complete, Completeness::Incomplete(lack));
+    let pages: u64 = found.packed.iter().map(|packed| packed.pages).sum();
+    assert_eq!(pages, count as u64);
+    let cut = look(&part[..part.len() - 1]).unwrap();
+    let Completeness::Incomplete(Lack::Truncated { .. }) = cut.complete else {
+        panic!("{:?}", cut.complete);
+    };
 }
 
 #[test]
@@ -153,6 +341,10 @@ fn what_makedumpfile_leaves_behind_when_it_is_killed_or_out_of_space() {
     let lack = Lack::PagesMissing { absent: 2, pages };
     assert_eq!(found.complete, Completeness::Incomplete(lack));
 
+    unwritten[DESCRIPTORS..DESCRIPTORS + 24 * pages as usize].fill(0);
+    let error = look(&unwritten).unwrap().dmesg.unwrap_err().to_string();
+    assert!(error.ends_with("it was never written"), "{error}");
+
     let mut no_bitmap = good.clone();
     no_bitmap[3 * 4096..DESCRIPTORS].fill(0);
     let found = look(&no_bitmap).unwrap();
@@ -183,10 +375,19 @@ fn what_is_no_dump_is_named() {
         look(&[0; 5000]),
         Err(VmcoreError::NotADump { .. })
     ));
-    let flat = look(b"makedumpfile\0\0\0\0\0\0\0\x01").unwrap_err();
-    assert!(matches!(flat, VmcoreError::Flattened));
     let error = look(b"KDUMP   \x06\0\0\0").unwrap_err();
     assert!(matches!(error, VmcoreError::Truncated { .. }), "{error}");
+    for (begins, by) in [
+        (&b"\x1f\x8b\x08\0"[..], "gunzip"),
+        (b"\xfd7zXZ\0", "xz -d"),
+        (b"\x28\xb5\x2f\xfd", "zstd -d"),
+        (b"BZh9", "bunzip2"),
+        (b"\x04\x22\x4d\x18", "lz4 -d"),
+        (b"DISKDUMP", "diskdump"),
+    ] {
+        let error = look(begins).unwrap_err().to_string();
+        assert!(error.contains(by), "{error}");
+    }
     let mut arm = Machine::new(LogKind::Ring, Mapping::Small, 4).kdump(6, Codec::Lzo, 0);
     arm[272..280].copy_from_slice(b"aarch64\0");
     assert!(look(&arm).unwrap_err().to_string().contains("aarch64"));
@@ -238,6 +439,8 @@ static DUMPS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
                 machine.elf(),
                 machine.kdump(6, Codec::Plain, 0),
                 machine.kdump(6, Codec::Lzo, 1),
+                fixture::flatten(&machine.elf(), 700),
+                fixture::flatten(&machine.kdump(6, Codec::Zstd, 1), 5000),
             ]
         })
         .collect()
@@ -248,7 +451,7 @@ proptest! {
 
     #[test]
     fn no_damage_makes_it_panic(
-        shape in 0..6usize,
+        shape in 0..10usize,
         damage in proptest::collection::vec((any::<Index>(), any::<bool>(), any::<[u8; 8]>(), 1..9usize), 1..12),
     ) {
         let mut dump = DUMPS[shape].clone();

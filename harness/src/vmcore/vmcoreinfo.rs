@@ -7,24 +7,43 @@ use std::collections::HashMap;
 pub(super) const MAX_LEN: u64 = 64 << 10;
 
 /// `KEY=value` lines.
-#[derive(Debug, Default)]
-pub(super) struct VmcoreInfo(HashMap<String, String>);
+#[derive(Debug, Clone, Default)]
+pub struct VmcoreInfo {
+    lines: Vec<(String, String)>,
+    /// Where in `lines` a key is.
+    places: HashMap<String, usize>,
+}
 
 impl VmcoreInfo {
     /// Lines without `=` are skipped; of two lines with one key the first counts.
     pub(super) fn parse(text: &[u8]) -> Self {
-        let mut map = HashMap::new();
+        let mut info = Self::default();
         for line in String::from_utf8_lossy(text).lines() {
-            if let Some((key, value)) = line.split_once('=') {
-                map.entry(key.to_owned())
-                    .or_insert_with(|| value.trim_end_matches('\0').to_owned());
+            if let Some((key, value)) = line.split_once('=')
+                && !info.places.contains_key(key)
+            {
+                info.places.insert(key.to_owned(), info.lines.len());
+                let value = value.trim_end_matches('\0').to_owned();
+                info.lines.push((key.to_owned(), value));
             }
         }
-        Self(map)
+        info
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+    /// Keys and values, in the order of the text.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// No line at all: the dump has none, or it cannot be read.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The value of a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let (_, value) = self.lines.get(*self.places.get(key)?)?;
+        Some(value)
     }
 
     /// `SYMBOL(name)`: the virtual address, KASLR's offset included.

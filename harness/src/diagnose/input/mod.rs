@@ -180,7 +180,7 @@ impl Format {
             | [0x7f, b'E', b'L', b'F', ..] => {
                 return no_log(
                     "a dump or a program",
-                    "`makedumpfile --dump-dmesg VMCORE LOG` takes the log out of a dump",
+                    "`crashdrill vmcore --dmesg FILE | crashdrill diagnose` reads the log in a dump",
                 );
             }
             _ => return Ok(None),

@@ -168,8 +168,8 @@ fn what_is_no_log_says_how_to_get_one() {
         (&b"\x04\x22\x4d\x18rest"[..], "lz4 -dc"),
         (b"PK\x03\x04rest", "zip"),
         (b"LPKSHHRH", "journalctl --file"),
-        (b"KDUMP   \x06", "--dump-dmesg"),
-        (b"\x7fELF\x02", "--dump-dmesg"),
+        (b"KDUMP   \x06", "vmcore --dmesg"),
+        (b"\x7fELF\x02", "vmcore --dmesg"),
     ] {
         let (out, result) = read(head);
         assert!(out.is_empty());

@@ -5,21 +5,12 @@ mod json;
 mod splat;
 mod words;
 
-use anstyle::{AnsiColor, Style};
-
-pub(super) use json::one_line;
 pub use json::{diagnosis_json, diagnosis_schema};
 
-use super::page::{Page, Text};
+use super::page::{BAD, BOLD, DIM, GOOD, NEW, Page, Text, facts, heading};
 use crate::console::boots::{Boot, Role};
 use crate::diagnose::{Case, Config, Diagnosis, Noted, Quote, Reported};
 use crate::verdict::outcome::Verdict;
-
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const NEW: Style = AnsiColor::Yellow.on_default();
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
 
 /// How a diagnosis is shown.
 #[derive(Debug, Clone, Copy)]
@@ -71,24 +62,10 @@ pub fn diagnosis_text(diagnosis: &Diagnosis, unread: Option<&str>, view: View) -
     page.finish()
 }
 
-fn heading(page: &mut Page, text: &str) {
-    page.blank();
-    page.flow(&Text::new(), &Text::new().styled(BOLD, text));
-}
-
 /// A text from a rule: its line breaks mean nothing.
 fn prose(text: &str) -> Text {
     let words: Vec<&str> = text.split_whitespace().collect();
     Text::new().plain(&words.join(" "))
-}
-
-/// Rows of a name and what is said of it.
-fn facts(page: &mut Page, indent: usize, rows: &[(&str, Text)]) {
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, text) in rows {
-        let lead = format!("{:indent$}{name:width$}  ", "");
-        page.flow(&Text::new().styled(DIM, &lead), text);
-    }
 }
 
 /// `console.log:17: `, which terminals and editors take for a place.
