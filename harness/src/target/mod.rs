@@ -1,5 +1,8 @@
 //! The dump target: its disk is made here, and read back here, without root and without a mount.
 
+mod budget;
+mod bytes;
+mod checksum;
 mod content;
 mod device;
 mod disk;
@@ -10,6 +13,7 @@ mod reader;
 mod tests;
 mod tree;
 mod volume;
+mod xfs;
 
 pub use content::{Content, Format, FormatError};
 pub use device::BlockDevice;

@@ -309,6 +309,32 @@ static DAMAGED: LazyLock<Mutex<(File, Vec<u64>)>> = LazyLock::new(|| {
     Mutex::new((disk, used))
 });
 
+/// Reads every file of `sha256sum`'s list on an image, and holds it against the sum.
+#[test]
+#[ignore = "needs an image and its list: CRASHDRILL_TEST_DISK=image CRASHDRILL_TEST_SUMS=list"]
+fn real_sums() {
+    use sha2::{Digest, Sha256};
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let disk = File::open(variable("CRASHDRILL_TEST_DISK")).unwrap();
+    let start = std::time::Instant::now();
+    let target = open(&disk).unwrap();
+    println!("opened after {:?}", start.elapsed());
+    println!("{:#?}", target.find_dumps("/var/crash"));
+    let sums = std::fs::read_to_string(variable("CRASHDRILL_TEST_SUMS")).unwrap();
+    for line in sums.lines() {
+        let (sum, path) = line.split_once("  ").unwrap();
+        let reader = target.open_dump(&path[1..]).unwrap();
+        let mut bytes = vec![0; reader.len() as usize];
+        reader.read_exact_at(0, &mut bytes).unwrap();
+        let found: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        println!("{} {path} {}", found == sum, bytes.len());
+        assert_eq!(found, sum, "{path}");
+    }
+}
+
 /// Lists and inspects the dumps on a real target's image.
 #[test]
 #[ignore = "needs a disk that a capture kernel wrote to: CRASHDRILL_TEST_DISK=/path/to/image"]

@@ -61,6 +61,18 @@ pub(super) enum Kind {
     Special,
 }
 
+impl Kind {
+    /// From the mode of an inode.
+    pub(super) fn of_mode(mode: u16) -> Self {
+        match mode & 0o170_000 {
+            0o040_000 => Self::Directory,
+            0o100_000 => Self::Regular,
+            0o120_000 => Self::Link,
+            _ => Self::Special,
+        }
+    }
+}
+
 /// What an inode says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stat {

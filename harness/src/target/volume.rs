@@ -5,6 +5,7 @@ use super::error::TargetError;
 use super::ext::{self, Ext};
 use super::reader::{DumpReader, ReadFile};
 use super::tree::{self, DumpFile, Found};
+use super::xfs::{self, Xfs};
 use crate::kdump::conf::Filesystem;
 use crate::vmcore::ReadAt;
 
@@ -18,6 +19,7 @@ enum Holds {
     /// `raw`: the device itself is the dump.
     Dump,
     Ext(Ext),
+    Xfs(Xfs),
 }
 
 impl Target {
@@ -32,6 +34,7 @@ impl Target {
             Some(Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4) => {
                 Holds::Ext(Ext::open(device)?)
             }
+            Some(Filesystem::Xfs) => Holds::Xfs(Xfs::open(device)?),
             Some(filesystem) => {
                 return Err(TargetError::FileSystem(format!(
                     "{} is not read yet",
@@ -69,6 +72,7 @@ impl Target {
     pub fn find_dumps(&self, directory: &str) -> Result<Found, TargetError> {
         match &self.holds {
             Holds::Ext(fs) => tree::find(fs, directory),
+            Holds::Xfs(fs) => tree::find(fs, directory),
             Holds::Dump => {
                 let mut head = vec![0; self.device.len().min(HEAD) as usize];
                 self.device.read_exact_at(0, &mut head)?;
@@ -93,6 +97,7 @@ impl Target {
         let len = self.device.len();
         match &self.holds {
             Holds::Ext(fs) => tree::open(fs, path, len),
+            Holds::Xfs(fs) => tree::open(fs, path, len),
             Holds::Dump => Ok(DumpReader::new(len, Box::new(self.device.clone()))),
         }
     }
@@ -116,7 +121,7 @@ pub fn filesystem(device: &BlockDevice) -> Option<Filesystem> {
     };
     if ext::is_here(device) {
         Some(Filesystem::Ext4)
-    } else if has(0, b"XFSB") {
+    } else if xfs::is_here(device) {
         Some(Filesystem::Xfs)
     } else if has(0x1_0040, b"_BHRfS_M") {
         Some(Filesystem::Btrfs)

@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use crate::target::bytes::{be32, le16, le32};
 use crate::target::device::BlockDevice;
 use crate::target::error::TargetError;
 use crate::vmcore::ReadAt;
@@ -402,25 +403,6 @@ fn broken(how: &str) -> TargetError {
     TargetError::FileSystem(format!(
         "it was not unmounted, and its journal {how}, so it cannot be replayed"
     ))
-}
-
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes
-        .get(at..at + N)
-        .and_then(|slice| slice.try_into().ok())
-        .unwrap_or([0; N])
-}
-
-fn be32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes(array(bytes, at))
-}
-
-fn le32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(array(bytes, at))
-}
-
-fn le16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(array(bytes, at))
 }
 
 fn words(bytes: &[u8]) -> Vec<u32> {
