@@ -8,3 +8,7 @@ static TABLE: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 pub(super) fn digest() -> Digest<'static, u32, Table<16>> {
     TABLE.digest()
 }
+
+pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+    TABLE.checksum(bytes)
+}

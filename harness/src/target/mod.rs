@@ -1,5 +1,6 @@
 //! The dump target: its disk is made here, and read back here, without root and without a mount.
 
+mod btrfs;
 mod budget;
 mod bytes;
 mod checksum;

@@ -1,5 +1,6 @@
 //! What a machine has left on its dump target.
 
+use super::btrfs::{self, Btrfs};
 use super::device::BlockDevice;
 use super::error::TargetError;
 use super::ext::{self, Ext};
@@ -20,6 +21,7 @@ enum Holds {
     Dump,
     Ext(Ext),
     Xfs(Xfs),
+    Btrfs(Btrfs),
 }
 
 impl Target {
@@ -35,12 +37,7 @@ impl Target {
                 Holds::Ext(Ext::open(device)?)
             }
             Some(Filesystem::Xfs) => Holds::Xfs(Xfs::open(device)?),
-            Some(filesystem) => {
-                return Err(TargetError::FileSystem(format!(
-                    "{} is not read yet",
-                    filesystem.name()
-                )));
-            }
+            Some(Filesystem::Btrfs) => Holds::Btrfs(Btrfs::open(device)?),
             None => {
                 return Err(TargetError::FileSystem(
                     "it is not ext2, ext3, ext4, xfs or btrfs".to_owned(),
@@ -73,6 +70,7 @@ impl Target {
         match &self.holds {
             Holds::Ext(fs) => tree::find(fs, directory),
             Holds::Xfs(fs) => tree::find(fs, directory),
+            Holds::Btrfs(fs) => tree::find(fs, directory),
             Holds::Dump => {
                 let mut head = vec![0; self.device.len().min(HEAD) as usize];
                 self.device.read_exact_at(0, &mut head)?;
@@ -98,6 +96,7 @@ impl Target {
         match &self.holds {
             Holds::Ext(fs) => tree::open(fs, path, len),
             Holds::Xfs(fs) => tree::open(fs, path, len),
+            Holds::Btrfs(fs) => tree::open(fs, path, len),
             Holds::Dump => Ok(DumpReader::new(len, Box::new(self.device.clone()))),
         }
     }
@@ -115,15 +114,11 @@ impl ReadFile for BlockDevice {
 /// Which file system the device holds, by its superblock; `None` when it is none of these. The
 /// three of ext are all `Ext4`: they differ by features only.
 pub fn filesystem(device: &BlockDevice) -> Option<Filesystem> {
-    let has = |at: u64, magic: &[u8]| {
-        let mut bytes = vec![0; magic.len()];
-        device.read_exact_at(at, &mut bytes).is_ok() && bytes == magic
-    };
     if ext::is_here(device) {
         Some(Filesystem::Ext4)
     } else if xfs::is_here(device) {
         Some(Filesystem::Xfs)
-    } else if has(0x1_0040, b"_BHRfS_M") {
+    } else if btrfs::is_here(device) {
         Some(Filesystem::Btrfs)
     } else {
         None
