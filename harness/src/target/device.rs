@@ -28,6 +28,16 @@ impl BlockDevice {
         })
     }
 
+    /// A part of it, if there is that much.
+    pub(super) fn part(&self, start: u64, len: u64) -> Option<Self> {
+        start.checked_add(len).filter(|end| *end <= self.len)?;
+        Some(Self {
+            file: Arc::clone(&self.file),
+            start: self.start + start,
+            len,
+        })
+    }
+
     /// Size in bytes.
     pub fn len(&self) -> u64 {
         self.len

@@ -9,6 +9,7 @@ mod device;
 mod disk;
 mod error;
 mod ext;
+mod partitions;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use content::{Content, Format, FormatError};
 pub use device::BlockDevice;
 pub use disk::{DiskError, make_disk};
 pub use error::TargetError;
+pub use partitions::{Partition, partitions};
 pub use reader::DumpReader;
 pub use tree::{DumpFile, Found};
 pub use volume::{Target, filesystem};
