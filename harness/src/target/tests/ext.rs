@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
@@ -9,32 +8,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::image::UserlandError;
-use crate::kdump::conf::Filesystem;
-use crate::units::Bytes;
-use crate::vmcore::ReadAt;
 
 const EXT: [Filesystem; 3] = [Filesystem::Ext2, Filesystem::Ext3, Filesystem::Ext4];
-
-/// On PATH, or where Debian keeps it from users.
-fn host(program: &str) -> Result<Command, UserlandError> {
-    let mut command = Command::new(program);
-    command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
-    Ok(command)
-}
-
-fn make(filesystem: Filesystem, mib: u64) -> File {
-    let content = Content::Filesystem(Format::new(filesystem));
-    make_disk(Bytes(mib * Bytes::MIB), &content, host).unwrap()
-}
-
-fn open(disk: &File) -> Result<Target, TargetError> {
-    Target::open(&BlockDevice::whole(disk).unwrap())
-}
-
-fn find_dumps(disk: &File, directory: &str) -> Result<Vec<DumpFile>, TargetError> {
-    Ok(open(disk)?.find_dumps(directory)?.dumps)
-}
 
 #[test]
 fn an_empty_disk_of_any_size_and_kind_holds_no_dumps() {
@@ -62,24 +37,9 @@ fn no_feature_that_a_3_10_kernel_lacks() {
     assert_eq!(word(8) & !0x7b, 0);
 }
 
-#[test]
-fn what_mke2fs_says_is_passed_on() {
-    let content = Content::Filesystem(Format::new(Filesystem::Ext4));
-    let error = make_disk(Bytes(16 << 10), &content, host).unwrap_err();
-    assert!(matches!(error, DiskError::Failed { .. }), "{error}");
-    let error = make_disk(Bytes(Bytes::MIB), &content, |_| host("no-such-mke2fs")).unwrap_err();
-    assert!(error.to_string().contains("cannot run `mke2fs`"), "{error}");
-}
-
 /// This file, for another program.
 fn path_of(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
-}
-
-fn file_of(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
-    file
 }
 
 /// Runs debugfs (e2fsprogs) on the disk: one command a line. Gives what it prints.
@@ -99,15 +59,6 @@ fn debugfs(disk: &File, commands: &str) -> String {
 fn block_of(disk: &File, path: &str) -> u64 {
     let says = debugfs(disk, &format!("blocks {path}\n"));
     says.lines().last().unwrap().trim().parse().unwrap()
-}
-
-fn content(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i / 7 % 251) as u8).collect()
-}
-
-fn paths(disk: &File, directory: &str) -> Vec<String> {
-    let found = find_dumps(disk, directory).unwrap();
-    found.into_iter().map(|file| file.path).collect()
 }
 
 #[test]
@@ -227,15 +178,6 @@ fn what_only_the_journal_knows_is_found() {
 }
 
 #[test]
-fn what_is_no_file_system_is_named() {
-    let disk = tempfile::tempfile().unwrap();
-    assert!(open(&disk).is_err());
-    disk.set_len(Bytes::MIB).unwrap();
-    let error = find_dumps(&disk, "/").unwrap_err().to_string();
-    assert!(error.contains("not ext2, ext3, ext4"), "{error}");
-}
-
-#[test]
 fn a_file_larger_than_its_disk_is_refused() {
     let disk = make(Filesystem::Ext4, 8);
     let source = file_of(b"dump");
@@ -308,56 +250,3 @@ static DAMAGED: LazyLock<Mutex<(File, Vec<u64>)>> = LazyLock::new(|| {
     let used = used.collect();
     Mutex::new((disk, used))
 });
-
-/// Reads every file of `sha256sum`'s list on an image, and holds it against the sum.
-#[test]
-#[ignore = "needs an image and its list: CRASHDRILL_TEST_DISK=image CRASHDRILL_TEST_SUMS=list"]
-fn real_sums() {
-    use sha2::{Digest, Sha256};
-    let variable = |name: &str| std::env::var(name).unwrap();
-    let disk = File::open(variable("CRASHDRILL_TEST_DISK")).unwrap();
-    let start = std::time::Instant::now();
-    let target = open(&disk).unwrap();
-    println!("opened after {:?}", start.elapsed());
-    println!("{:#?}", target.find_dumps("/var/crash"));
-    let sums = std::fs::read_to_string(variable("CRASHDRILL_TEST_SUMS")).unwrap();
-    for line in sums.lines() {
-        let (sum, path) = line.split_once("  ").unwrap();
-        let reader = target.open_dump(&path[1..]).unwrap();
-        let mut bytes = vec![0; reader.len() as usize];
-        reader.read_exact_at(0, &mut bytes).unwrap();
-        let found: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        println!("{} {path} {}", found == sum, bytes.len());
-        assert_eq!(found, sum, "{path}");
-    }
-}
-
-/// Lists and inspects the dumps on a real target's image.
-#[test]
-#[ignore = "needs a disk that a capture kernel wrote to: CRASHDRILL_TEST_DISK=/path/to/image"]
-fn real_disk() {
-    let path = std::env::var("CRASHDRILL_TEST_DISK").expect("CRASHDRILL_TEST_DISK is not set");
-    let disk = File::open(path).unwrap();
-    let start = std::time::Instant::now();
-    let target = open(&disk).unwrap();
-    println!("opened after {:?}", start.elapsed());
-    for file in target.find_dumps("/").unwrap().dumps {
-        let start = std::time::Instant::now();
-        let reader = target.open_dump(&file.path).unwrap();
-        match crate::vmcore::inspect(&reader, reader.len()) {
-            Ok(found) => println!(
-                "{:?} {file:?}\n    {} {:?} {:?} {:?} {:?}",
-                start.elapsed(),
-                found.format,
-                found.complete,
-                found.pages,
-                found.panic,
-                found.dmesg.map(|text| text.len()),
-            ),
-            Err(error) => println!("{:?} {file:?}\n    {error}", start.elapsed()),
-        }
-    }
-}
