@@ -53,19 +53,25 @@ fn paths(disk: &File, directory: &str) -> Vec<String> {
 
 /// A disk of tests/disks/, whose make.sh says what is on it.
 fn fixture(xz: &[u8]) -> File {
-    const BLOCK: usize = 4096;
-    let mut bytes = Vec::new();
-    liblzma::read::XzDecoder::new(xz)
-        .read_to_end(&mut bytes)
-        .unwrap();
+    let mut stream = liblzma::read::XzDecoder::new(xz);
     let disk = tempfile::tempfile().unwrap();
-    disk.set_len(bytes.len() as u64).unwrap();
-    for (number, block) in bytes.chunks(BLOCK).enumerate() {
-        if block.iter().any(|&byte| byte != 0) {
-            disk.write_all_at(block, (number * BLOCK) as u64).unwrap();
+    let mut at = 0;
+    loop {
+        let mut block = Vec::new();
+        stream
+            .by_ref()
+            .take(1 << 16)
+            .read_to_end(&mut block)
+            .unwrap();
+        if block.is_empty() {
+            disk.set_len(at).unwrap();
+            return disk;
         }
+        if block.iter().any(|&byte| byte != 0) {
+            disk.write_all_at(&block, at).unwrap();
+        }
+        at += block.len() as u64;
     }
-    disk
 }
 
 fn read(target: &Target, path: &str) -> Vec<u8> {
