@@ -119,7 +119,7 @@ impl Format {
 
     /// The smallest disk that the program formats: mkfs.xfs since xfsprogs 5.19, mkfs.btrfs with
     /// nodes of 16 KiB and metadata twice. mke2fs decides by itself.
-    pub(super) fn smallest(&self) -> Bytes {
+    pub fn smallest(&self) -> Bytes {
         match self.filesystem {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => Bytes(0),
             Filesystem::Xfs => Bytes(300 * Bytes::MIB),

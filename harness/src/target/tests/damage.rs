@@ -94,7 +94,7 @@ fn damage() -> impl Strategy<Value = Vec<(Index, Index, Vec<u8>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn damage_to_a_dirty_xfs_never_panics(damage in damage()) {

@@ -9,8 +9,8 @@ use crate::target::error::TargetError;
 use crate::vmcore::ReadAt;
 
 pub(super) const SECTOR: u64 = 512;
-/// 256 MiB of them.
-const MAX_SECTORS: usize = 1 << 19;
+/// 128 MiB of them.
+const MAX_SECTORS: usize = 1 << 18;
 
 /// The device, and what its log has that is newer.
 pub(super) struct Volume {

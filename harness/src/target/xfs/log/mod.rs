@@ -16,21 +16,10 @@ use self::transaction::Transactions;
 use super::superblock::refused;
 use super::volume::Volume;
 use crate::target::error::TargetError;
-use crate::units::Bytes;
-
-/// What is in use of a log of up to 2 GiB is kept far below by the kernel, which pushes the tail.
-const MAX_ACTIVE: u64 = 512 << 20;
 
 /// Brings the volume's metadata up to date. After a clean unmount there is nothing to do.
 pub(super) fn replay(volume: &mut Volume) -> Result<(), TargetError> {
     let log = Log::read(&volume.device, &volume.geometry)?;
-    let active: u64 = log.records.iter().map(|record| record.len).sum();
-    if active > MAX_ACTIVE {
-        return Err(TargetError::Unreasonable(format!(
-            "has {} of log to replay",
-            Bytes(active)
-        )));
-    }
     // A buffer that is cancelled may have become a file's: whatever the log has of it up to the
     // last time that it was cancelled is not replayed.
     let mut cancelled: HashMap<u64, u32> = HashMap::new();

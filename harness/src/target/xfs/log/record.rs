@@ -8,6 +8,7 @@ use crate::target::checksum;
 use crate::target::device::BlockDevice;
 use crate::target::error::TargetError;
 use crate::target::xfs::superblock::Geometry;
+use crate::units::Bytes;
 use crate::vmcore::ReadAt;
 
 /// The log is written in basic blocks. Each begins with the number of times that the log has been
@@ -27,6 +28,11 @@ const HEADER: usize = 328;
 const FURTHER_HEADER: usize = 260;
 /// The largest record (XLOG_MAX_RECORD_BSIZE) is 256 KiB.
 const MAX_RECORD: u64 = 256 << 10;
+/// A log of 1 GiB has as many of the smallest.
+const MAX_RECORDS: usize = 1 << 20;
+/// What is replayed at most. The kernel writes metadata back long before a log of common size
+/// (64 MiB on a disk of 100 GiB) is full.
+const MAX_ACTIVE: u64 = 256 << 20;
 /// XLOG_MAX_ICLOGS: so many records are on their way to the disk at once, in any order.
 const IN_FLIGHT: usize = 8;
 /// Read at once when the log is searched for records.
@@ -63,11 +69,15 @@ impl Log {
         };
         let mut found = log.search(device)?;
         // The newest that is whole says where the oldest is that matters.
-        while let Some((_, newest)) = found.last_key_value() {
-            if log.payload(device, newest).is_ok() {
-                break;
-            }
+        let mut torn = 0;
+        while let Some((_, newest)) = found.last_key_value()
+            && log.payload(device, newest).is_err()
+        {
             found.pop_last();
+            torn += 1;
+            if torn > IN_FLIGHT {
+                return Err(broken("is damaged"));
+            }
         }
         let Some((&head, newest)) = found.last_key_value() else {
             return Err(broken("has no records"));
@@ -84,6 +94,13 @@ impl Log {
         };
         if records.first().map(|record| record.lsn) != Some(newest.tail) {
             return Err(broken("begins outside itself"));
+        }
+        let active = records.iter().map(|record| record.len).sum();
+        if active > MAX_ACTIVE {
+            return Err(TargetError::Unreasonable(format!(
+                "has {} of log to replay",
+                Bytes(active)
+            )));
         }
         // Each follows the one before it; after a gap nothing counts.
         let mut whole = 0;
@@ -117,6 +134,9 @@ impl Log {
                 }
                 if let Some(record) = self.header(block, bytes)? {
                     found.insert(record.lsn, record);
+                }
+                if found.len() > MAX_RECORDS {
+                    return Err(broken("has too many records"));
                 }
             }
         }
