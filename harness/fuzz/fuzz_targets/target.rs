@@ -98,7 +98,7 @@ fuzz_target!(|input: &[u8]| {
         let at = disk.used[number(0) % disk.used.len()] * BLOCK as u64;
         let within = number(2) % (BLOCK - 3);
         let mut block = [0; BLOCK];
-        disk.file.read_exact_at(&mut block, at).unwrap();
+        FileExt::read_exact_at(&disk.file, &mut block, at).unwrap();
         before.push((at, block));
         block[within..within + 4].copy_from_slice(&piece[4..]);
         if disk.checksums {
