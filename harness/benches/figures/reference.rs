@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crashdrill::kdump::conf::Filesystem;
 use crashdrill::machine::Accel;
 use crashdrill::run::Job;
-use crashdrill::target::{Target, make_disk};
+use crashdrill::target::{BlockDevice, Content, Format, Target, make_disk};
 use crashdrill::verdict::outcome::Phase;
 use crashdrill::verdict::{Recorder, RuleBook};
 use crashdrill::vmcore;
@@ -73,7 +74,11 @@ impl Reference {
         let plan = &job.plan.machine;
         let disk = plan.target().and_then(|function| function.disk.as_ref());
         let disk = disk.ok_or("the drill has no target")?;
-        let disk = make_disk(disk.size, job.image.userland.command("mke2fs")?)?;
+        let disk = make_disk(
+            disk.size,
+            &Content::Filesystem(Format::new(Filesystem::Ext4)),
+            |program| job.image.userland.command(program),
+        )?;
         let drive = format!(
             "if=none,id=dump,format=raw,cache=unsafe,file=/proc/{}/fd/{}",
             std::process::id(),
@@ -150,7 +155,7 @@ impl Reference {
 
 /// Whether a complete dump is on the disk.
 fn has_dump(disk: &File) -> Result<bool, Failure> {
-    let dump = Target::open(disk)?.open_dump("/vmcore")?;
+    let dump = Target::open(&BlockDevice::whole(disk)?)?.open_dump("/vmcore")?;
     let complete = vmcore::inspect(&dump, dump.len())?.complete;
     Ok(matches!(complete, vmcore::Completeness::Complete))
 }

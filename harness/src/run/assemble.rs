@@ -8,8 +8,9 @@ use super::HarnessError;
 use super::plan::{Plan, Stage};
 use crate::image::{CaptureKernel, Image};
 use crate::initramfs::{self, Archive, Content, Parts};
+use crate::kdump::conf::Filesystem;
 use crate::machine::Disk;
-use crate::target::make_disk;
+use crate::target;
 
 /// busybox has these as applets, so that a core collector may name them.
 const APPLETS: [&str; 2] = ["cp", "dd"];
@@ -72,11 +73,11 @@ fn write(archive: &Archive) -> std::io::Result<File> {
 }
 
 fn format(disk: &Disk, image: &Image) -> Result<File, HarnessError> {
-    let mke2fs = image
-        .userland
-        .command("mke2fs")
-        .map_err(|error| assemble("the disk", error))?;
-    make_disk(disk.size, mke2fs).map_err(|error| assemble("the disk", error))
+    let content = target::Content::Filesystem(target::Format::new(Filesystem::Ext4));
+    target::make_disk(disk.size, &content, |program| {
+        image.userland.command(program)
+    })
+    .map_err(|error| assemble("the disk", error))
 }
 
 fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {

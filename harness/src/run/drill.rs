@@ -19,7 +19,7 @@ use crate::image::BootKernel;
 use crate::machine::qmp::{self, Known};
 use crate::machine::{Input, Inputs, Machine, MachineError, Shutdown};
 use crate::scenario::model::Limits;
-use crate::target::Target;
+use crate::target::{BlockDevice, Target, TargetError};
 use crate::units::Bytes;
 use crate::verdict::outcome::Phase;
 use crate::verdict::{Dump, End, Recorder, RuleBook, judge};
@@ -371,9 +371,11 @@ fn read_back(job: &Job, files: &Assembled) -> Dump {
     let Some(disk) = target.and_then(|index| files.disks.get(index)) else {
         return Dump::NotLookedFor;
     };
-    let found = Target::open(disk).and_then(|target| {
-        let dumps = target.find_dumps(&plan.dump_directory)?;
-        match dumps.into_iter().next() {
+    let device = BlockDevice::whole(disk).map_err(TargetError::Disk);
+    let found = device.and_then(|device| {
+        let target = Target::open(&device)?;
+        let found = target.find_dumps(&plan.dump_directory)?;
+        match found.dumps.into_iter().next() {
             Some(dump) => target
                 .open_dump(&dump.path)
                 .map(|reader| Some((dump, reader))),

@@ -1,10 +1,27 @@
 //! The dump target: its disk is made here, and read back here, without root and without a mount.
 
+mod btrfs;
+mod budget;
+mod bytes;
+mod checksum;
+mod content;
+mod device;
 mod disk;
-mod filesystem;
-mod journal;
+mod error;
+mod ext;
+mod partitions;
+mod reader;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod volume;
+mod xfs;
 
-pub use disk::{DiskError, Ext, make_disk, make_disk_with};
-pub use filesystem::{DumpFile, DumpReader, Target, TargetError, find_dumps};
+pub use content::{Content, Format, FormatError};
+pub use device::BlockDevice;
+pub use disk::{DiskError, make_disk};
+pub use error::TargetError;
+pub use partitions::{Partition, partitions};
+pub use reader::DumpReader;
+pub use tree::{DumpFile, Found};
+pub use volume::{Target, filesystem};

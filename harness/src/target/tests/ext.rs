@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
@@ -9,21 +8,14 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::units::Bytes;
-use crate::vmcore::ReadAt;
 
-/// On PATH, or where Debian keeps it from users.
-fn mke2fs() -> Command {
-    let mut command = Command::new("mke2fs");
-    command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
-    command
-}
+const EXT: [Filesystem; 3] = [Filesystem::Ext2, Filesystem::Ext3, Filesystem::Ext4];
 
 #[test]
 fn an_empty_disk_of_any_size_and_kind_holds_no_dumps() {
     for size in [1, 8, 64, 4096] {
-        for ext in [Ext::Ext2, Ext::Ext3, Ext::Ext4] {
-            let disk = make_disk_with(ext, Bytes(size * Bytes::MIB), mke2fs()).unwrap();
+        for ext in EXT {
+            let disk = make(ext, size);
             assert_eq!(disk.metadata().unwrap().len(), size * Bytes::MIB);
             assert_eq!(find_dumps(&disk, "/").unwrap(), []);
             assert_eq!(find_dumps(&disk, "/var/crash").unwrap(), []);
@@ -33,7 +25,7 @@ fn an_empty_disk_of_any_size_and_kind_holds_no_dumps() {
 
 #[test]
 fn no_feature_that_a_3_10_kernel_lacks() {
-    let disk = make_disk(Bytes(64 * Bytes::MIB), mke2fs()).unwrap();
+    let disk = make(Filesystem::Ext4, 64);
     let mut features = [0; 12];
     FileExt::read_exact_at(&disk, &mut features, 1024 + 0x5c).unwrap();
     let word = |at: usize| u32::from_le_bytes(features[at..at + 4].try_into().unwrap());
@@ -45,23 +37,9 @@ fn no_feature_that_a_3_10_kernel_lacks() {
     assert_eq!(word(8) & !0x7b, 0);
 }
 
-#[test]
-fn what_mke2fs_says_is_passed_on() {
-    let error = make_disk(Bytes(16 << 10), mke2fs()).unwrap_err();
-    assert!(matches!(error, DiskError::Failed { .. }), "{error}");
-    let error = make_disk(Bytes(Bytes::MIB), Command::new("no-such-mke2fs")).unwrap_err();
-    assert!(error.to_string().contains("e2fsprogs"), "{error}");
-}
-
 /// This file, for another program.
 fn path_of(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
-}
-
-fn file_of(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
-    file
 }
 
 /// Runs debugfs (e2fsprogs) on the disk: one command a line. Gives what it prints.
@@ -83,19 +61,10 @@ fn block_of(disk: &File, path: &str) -> u64 {
     says.lines().last().unwrap().trim().parse().unwrap()
 }
 
-fn content(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i / 7 % 251) as u8).collect()
-}
-
-fn paths(disk: &File, directory: &str) -> Vec<String> {
-    let found = find_dumps(disk, directory).unwrap();
-    found.into_iter().map(|file| file.path).collect()
-}
-
 #[test]
 fn dumps_are_found_newest_directory_first() {
-    for ext in [Ext::Ext2, Ext::Ext3, Ext::Ext4] {
-        let disk = make_disk_with(ext, Bytes(16 * Bytes::MIB), mke2fs()).unwrap();
+    for ext in EXT {
+        let disk = make(ext, 16);
         let source = file_of(b"dump");
         let mut script = String::from("mkdir /var\nmkdir /var/crash\n");
         for (directory, time) in [
@@ -131,11 +100,11 @@ fn dumps_are_found_newest_directory_first() {
 #[test]
 fn a_dump_reads_back_as_it_was_written_from_any_offset() {
     let bytes = content(3_000_001);
-    for ext in [Ext::Ext2, Ext::Ext3, Ext::Ext4] {
-        let disk = make_disk_with(ext, Bytes(16 * Bytes::MIB), mke2fs()).unwrap();
+    for ext in EXT {
+        let disk = make(ext, 16);
         let source = file_of(&bytes);
         debugfs(&disk, &format!("write {} vmcore\n", path_of(&source)));
-        let reader = Target::open(&disk).unwrap().open_dump("/vmcore").unwrap();
+        let reader = open(&disk).unwrap().open_dump("/vmcore").unwrap();
         assert_eq!(reader.len(), bytes.len() as u64);
         let mut whole = vec![0; bytes.len()];
         reader.read_exact_at(0, &mut whole).unwrap();
@@ -156,8 +125,8 @@ fn a_dump_reads_back_as_it_was_written_from_any_offset() {
 
 #[test]
 fn what_only_the_journal_knows_is_found() {
-    for ext in [Ext::Ext3, Ext::Ext4] {
-        let disk = make_disk_with(ext, Bytes(16 * Bytes::MIB), mke2fs()).unwrap();
+    for ext in [Filesystem::Ext3, Filesystem::Ext4] {
+        let disk = make(ext, 16);
         let source = file_of(&content(4096));
         debugfs(
             &disk,
@@ -189,10 +158,7 @@ fn what_only_the_journal_knows_is_found() {
             ),
         );
         assert_eq!(paths(&disk, "/var"), ["/var/vmcore"]);
-        let reader = Target::open(&disk)
-            .unwrap()
-            .open_dump("/var/vmcore")
-            .unwrap();
+        let reader = open(&disk).unwrap().open_dump("/var/vmcore").unwrap();
         let mut bytes = vec![0; 4096];
         reader.read_exact_at(0, &mut bytes).unwrap();
         assert!(bytes == escaped);
@@ -203,8 +169,8 @@ fn what_only_the_journal_knows_is_found() {
             &disk,
             &format!("jo\njw -c -b {directory} {}\njc\n", path_of(&file_of(&old))),
         );
-        let target = Target::open(&disk).unwrap();
-        assert_eq!(target.find_dumps("/var").unwrap().len(), 1);
+        let target = open(&disk).unwrap();
+        assert_eq!(target.find_dumps("/var").unwrap().dumps.len(), 1);
         let reader = target.open_dump("/var/vmcore").unwrap();
         reader.read_exact_at(0, &mut bytes).unwrap();
         assert!(bytes == content(4096));
@@ -212,24 +178,15 @@ fn what_only_the_journal_knows_is_found() {
 }
 
 #[test]
-fn what_is_no_file_system_is_named() {
-    let disk = tempfile::tempfile().unwrap();
-    assert!(Target::open(&disk).is_err());
-    disk.set_len(Bytes::MIB).unwrap();
-    let error = find_dumps(&disk, "/").unwrap_err().to_string();
-    assert!(error.contains("not ext2, ext3 or ext4"), "{error}");
-}
-
-#[test]
 fn a_file_larger_than_its_disk_is_refused() {
-    let disk = make_disk(Bytes(8 * Bytes::MIB), mke2fs()).unwrap();
+    let disk = make(Filesystem::Ext4, 8);
     let source = file_of(b"dump");
     let script = format!(
         "write {} vmcore\nset_inode_field /vmcore size 0x10000000000\n",
         path_of(&source)
     );
     debugfs(&disk, &script);
-    let target = Target::open(&disk).unwrap();
+    let target = open(&disk).unwrap();
     let error = target.open_dump("/vmcore").err().unwrap().to_string();
     assert!(error.contains("1099511627776 bytes"), "{error}");
     assert!(matches!(
@@ -261,8 +218,8 @@ proptest! {
             before.push((at, old));
             disk.write_all_at(&bytes, at).unwrap();
         }
-        if let Ok(target) = Target::open(disk) {
-            let found = target.find_dumps("/").unwrap_or_default();
+        if let Ok(target) = open(disk) {
+            let found = target.find_dumps("/").unwrap_or_default().dumps;
             for file in found.iter().take(8) {
                 if let Ok(reader) = target.open_dump(&file.path) {
                     let _ = crate::vmcore::inspect(&reader, reader.len());
@@ -277,7 +234,7 @@ proptest! {
 
 /// A disk with two directories, a dump and a journal to replay; and its blocks that are in use.
 static DAMAGED: LazyLock<Mutex<(File, Vec<u64>)>> = LazyLock::new(|| {
-    let disk = make_disk(Bytes(8 * Bytes::MIB), mke2fs()).unwrap();
+    let disk = make(Filesystem::Ext4, 8);
     let source = file_of(&content(50_000));
     let script = format!(
         "mkdir /a\nmkdir /a/b\nwrite {0} vmcore\ncd /a/b\nwrite {0} vmcore\ncd /\nsymlink s /a/b\n\
@@ -293,30 +250,3 @@ static DAMAGED: LazyLock<Mutex<(File, Vec<u64>)>> = LazyLock::new(|| {
     let used = used.collect();
     Mutex::new((disk, used))
 });
-
-/// Lists and inspects the dumps on a real target's image.
-#[test]
-#[ignore = "needs a disk that a capture kernel wrote to: CRASHDRILL_TEST_DISK=/path/to/image"]
-fn real_disk() {
-    let path = std::env::var("CRASHDRILL_TEST_DISK").expect("CRASHDRILL_TEST_DISK is not set");
-    let disk = File::open(path).unwrap();
-    let start = std::time::Instant::now();
-    let target = Target::open(&disk).unwrap();
-    println!("opened after {:?}", start.elapsed());
-    for file in target.find_dumps("/").unwrap() {
-        let start = std::time::Instant::now();
-        let reader = target.open_dump(&file.path).unwrap();
-        match crate::vmcore::inspect(&reader, reader.len()) {
-            Ok(found) => println!(
-                "{:?} {file:?}\n    {} {:?} {:?} {:?} {:?}",
-                start.elapsed(),
-                found.format,
-                found.complete,
-                found.frames.dumped,
-                found.panic,
-                found.dmesg.map(|text| text.len()),
-            ),
-            Err(error) => println!("{:?} {file:?}\n    {error}", start.elapsed()),
-        }
-    }
-}

@@ -7,10 +7,11 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
-use super::filesystem::TargetError;
+use crate::target::bytes::{be32, le16, le32};
+use crate::target::device::BlockDevice;
+use crate::target::error::TargetError;
+use crate::vmcore::ReadAt;
 
 const MAGIC: u32 = 0xc03b_3998;
 const DESCRIPTOR: u32 = 1;
@@ -64,9 +65,9 @@ struct Newer {
 impl Replay {
     /// Reads the journal; `None` when there is nothing to replay, or when the file system's
     /// reader will do it.
-    pub(super) fn load(disk: &File) -> Result<Option<Self>, TargetError> {
+    pub(super) fn load(disk: &BlockDevice) -> Result<Option<Self>, TargetError> {
         let mut superblock = [0; 1024];
-        disk.read_exact_at(&mut superblock, 1024)?;
+        disk.read_exact_at(1024, &mut superblock)?;
         let field = |at| le32(&superblock, at);
         if field(0x5c) & HAS_JOURNAL == 0
             || field(0x60) & RECOVERY == 0
@@ -78,7 +79,7 @@ impl Replay {
         let disk = Blocks {
             disk,
             size: block_size,
-            len: disk.metadata()?.len(),
+            len: disk.len(),
             nodes: Cell::new(0),
         };
         let inode = disk.inode(&superblock)?;
@@ -91,7 +92,12 @@ impl Replay {
     }
 
     /// Brings `bytes`, read from `start` of the disk, up to date.
-    pub(super) fn apply(&self, disk: &File, start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+    pub(super) fn apply(
+        &self,
+        disk: &BlockDevice,
+        start: u64,
+        bytes: &mut [u8],
+    ) -> std::io::Result<()> {
         let mut done = 0;
         while done < bytes.len() && !self.blocks.is_empty() {
             let at = start + done as u64;
@@ -99,7 +105,7 @@ impl Replay {
             let take = ((self.block_size - within) as usize).min(bytes.len() - done);
             if let Some(newer) = self.blocks.get(&(at / self.block_size)) {
                 let part = &mut bytes[done..done + take];
-                disk.read_exact_at(part, newer.at + within)?;
+                disk.read_exact_at(newer.at + within, part)?;
                 if newer.escaped {
                     let magic = MAGIC.to_be_bytes();
                     for (byte, original) in part.iter_mut().zip(&magic[within.min(4) as usize..]) {
@@ -296,7 +302,7 @@ impl<'a> Journal<'a> {
 
 /// The disk as blocks.
 struct Blocks<'a> {
-    disk: &'a File,
+    disk: &'a BlockDevice,
     size: u64,
     len: u64,
     nodes: Cell<u32>,
@@ -319,7 +325,7 @@ impl Blocks<'_> {
             .filter(|start| *start < self.len)
             .ok_or_else(|| broken("points outside the disk"))?;
         let mut bytes = vec![0; self.size as usize];
-        self.disk.read_exact_at(&mut bytes, start)?;
+        self.disk.read_exact_at(start, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -343,7 +349,7 @@ impl Blocks<'_> {
             .filter(|at| *at < self.len)
             .ok_or_else(|| broken("has its inode outside the disk"))?;
         let mut inode = [0; 128];
-        self.disk.read_exact_at(&mut inode, at)?;
+        self.disk.read_exact_at(at, &mut inode)?;
         Ok(inode)
     }
 
@@ -397,25 +403,6 @@ fn broken(how: &str) -> TargetError {
     TargetError::FileSystem(format!(
         "it was not unmounted, and its journal {how}, so it cannot be replayed"
     ))
-}
-
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes
-        .get(at..at + N)
-        .and_then(|slice| slice.try_into().ok())
-        .unwrap_or([0; N])
-}
-
-fn be32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes(array(bytes, at))
-}
-
-fn le32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(array(bytes, at))
-}
-
-fn le16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(array(bytes, at))
 }
 
 fn words(bytes: &[u8]) -> Vec<u32> {

@@ -1,0 +1,126 @@
+//! What a machine has left on its dump target.
+
+use super::btrfs::{self, Btrfs};
+use super::device::BlockDevice;
+use super::error::TargetError;
+use super::ext::{self, Ext};
+use super::reader::{DumpReader, ReadFile};
+use super::tree::{self, DumpFile, Found};
+use super::xfs::{self, Xfs};
+use crate::kdump::conf::Filesystem;
+use crate::vmcore::ReadAt;
+
+/// A dump target. Reads only, never writes.
+pub struct Target {
+    device: BlockDevice,
+    holds: Holds,
+}
+
+enum Holds {
+    /// `raw`: the device itself is the dump.
+    Dump,
+    Ext(Ext),
+    Xfs(Xfs),
+    Btrfs(Btrfs),
+}
+
+impl Target {
+    /// Opens the file system that is on the device, whichever of ext2, ext3, ext4, xfs and btrfs
+    /// it is.
+    ///
+    /// # Errors
+    /// When there is none of them, or a damaged one, or one that cannot be read without writing
+    /// to it.
+    pub fn open(device: &BlockDevice) -> Result<Self, TargetError> {
+        let holds = match filesystem(device) {
+            Some(Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4) => {
+                Holds::Ext(Ext::open(device)?)
+            }
+            Some(Filesystem::Xfs) => Holds::Xfs(Xfs::open(device)?),
+            Some(Filesystem::Btrfs) => Holds::Btrfs(Btrfs::open(device)?),
+            None => {
+                return Err(TargetError::FileSystem(
+                    "it is not ext2, ext3, ext4, xfs or btrfs".to_owned(),
+                ));
+            }
+        };
+        Ok(Self {
+            device: device.clone(),
+            holds,
+        })
+    }
+
+    /// The target of `raw`: a device that itself is the dump, and was blank before.
+    pub fn raw(device: &BlockDevice) -> Self {
+        Self {
+            device: device.clone(),
+            holds: Holds::Dump,
+        }
+    }
+
+    /// Files below `directory` (absolute) that are named like dumps, and the logs beside them.
+    /// Links are not followed. A `directory` that does not exist holds none.
+    ///
+    /// On a raw target `directory` means nothing; there is one dump, whose path is empty and which
+    /// is as long as the device, unless the device is still blank.
+    ///
+    /// # Errors
+    /// When a directory cannot be read, or there are unreasonably many files.
+    pub fn find_dumps(&self, directory: &str) -> Result<Found, TargetError> {
+        match &self.holds {
+            Holds::Ext(fs) => tree::find(fs, directory),
+            Holds::Xfs(fs) => tree::find(fs, directory),
+            Holds::Btrfs(fs) => tree::find(fs, directory),
+            Holds::Dump => {
+                let mut head = vec![0; self.device.len().min(HEAD) as usize];
+                self.device.read_exact_at(0, &mut head)?;
+                let mut found = Found::default();
+                if head.iter().any(|&byte| byte != 0) {
+                    found.dumps.push(DumpFile {
+                        path: String::new(),
+                        name: "raw".to_owned(),
+                        bytes: self.device.len(),
+                    });
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// Opens a regular file for positioned reads. Nothing is copied.
+    ///
+    /// # Errors
+    /// When it is not there, is no regular file, or claims to be larger than the disk.
+    pub fn open_dump(&self, path: &str) -> Result<DumpReader, TargetError> {
+        let len = self.device.len();
+        match &self.holds {
+            Holds::Ext(fs) => tree::open(fs, path, len),
+            Holds::Xfs(fs) => tree::open(fs, path, len),
+            Holds::Btrfs(fs) => tree::open(fs, path, len),
+            Holds::Dump => Ok(DumpReader::new(len, Box::new(self.device.clone()))),
+        }
+    }
+}
+
+/// Every format of a dump begins with a signature.
+const HEAD: u64 = 4096;
+
+impl ReadFile for BlockDevice {
+    fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.read_exact_at(offset, bytes)
+    }
+}
+
+/// Which file system the device holds, by its superblock; `None` when it is none of these. The
+/// three of ext are all `Ext4`: they differ by features only.
+pub fn filesystem(device: &BlockDevice) -> Option<Filesystem> {
+    if ext::is_here(device) {
+        Some(Filesystem::Ext4)
+    } else if xfs::is_here(device) {
+        Some(Filesystem::Xfs)
+    } else if btrfs::is_here(device) {
+        Some(Filesystem::Btrfs)
+    } else {
+        None
+    }
+}
