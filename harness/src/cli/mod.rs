@@ -4,6 +4,7 @@ mod check;
 mod devices;
 mod diagnose;
 mod doctor;
+mod drive;
 mod image;
 mod list;
 mod progress;

@@ -22,6 +22,7 @@ pub(crate) use page::safe;
 use crate::run::{DrillResult, HarnessError};
 use crate::scenario::DrillId;
 use crate::snapshot::Comparison;
+use crate::verdict::outcome::{Cause, Outcome};
 
 /// One finished drill, compared: what the reports are made from.
 #[derive(Debug)]
@@ -66,6 +67,14 @@ impl Totals {
             }
         }
         totals
+    }
+}
+
+/// `no-vmcore (irq-vector-exhaustion)`, `vmcore-saved`.
+pub(crate) fn answer(outcome: &Outcome) -> String {
+    match outcome.cause == Cause::NONE {
+        true => outcome.verdict.to_string(),
+        false => format!("{} ({})", outcome.verdict, outcome.cause),
     }
 }
 
