@@ -11,6 +11,7 @@ pub mod lint;
 mod lzo;
 pub mod machine;
 pub mod project;
+pub mod proof;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -1,12 +1,14 @@
 //! The command: one file a subcommand.
 
 mod check;
+mod compare;
 mod devices;
 mod diagnose;
 mod doctor;
 mod drive;
 mod image;
 mod list;
+mod named;
 mod progress;
 mod run;
 mod schema;
@@ -39,9 +41,11 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found
+  0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found; compare:
+       the second drill leaves a dump, every time
   1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
-       check: an error or a warning
+       check: an error or a warning; compare: does not fix, breaks, or not the same outcome every
+       time
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log cannot be
@@ -58,6 +62,8 @@ Environment:
 enum Command {
     /// Run drills and compare their outcomes with the snapshots.
     Run(run::Run),
+    /// Run two drills and say what is different, and whether the second cures the first.
+    Compare(compare::Compare),
     /// List scenarios and their variants.
     List(list::List),
     /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
@@ -91,6 +97,8 @@ pub enum Status {
     Changed,
     /// A log shows that something went wrong.
     Fault,
+    /// A change was not shown to be good.
+    NotShown,
     /// Some drill gave no outcome.
     Harness,
     /// A configuration has mistakes.
@@ -107,7 +115,7 @@ impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         ExitCode::from(match status {
             Status::Good => 0,
-            Status::Changed | Status::Fault | Status::Mistakes => 1,
+            Status::Changed | Status::Fault | Status::Mistakes | Status::NotShown => 1,
             Status::Unusable => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
@@ -222,6 +230,7 @@ impl Args {
         let context = Context { project, cache };
         match self.command {
             Command::Run(run) => run.execute(&context),
+            Command::Compare(compare) => compare.execute(&context),
             Command::List(list) => list.execute(&context),
             Command::Show(show) => show.execute(&context),
             Command::Shell(shell) => shell.execute(&context),

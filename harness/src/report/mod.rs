@@ -5,6 +5,7 @@ mod findings;
 mod json;
 mod junit;
 mod page;
+mod proof;
 mod snippet;
 mod terminal;
 
@@ -15,6 +16,7 @@ pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
 pub use findings::{findings_json, findings_schema, findings_text};
 pub use json::write_json;
 pub use junit::write_junit;
+pub use proof::{proof_json, proof_text};
 pub use terminal::Terminal;
 
 pub(crate) use page::safe;
