@@ -15,6 +15,7 @@ pub mod proof;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod search;
 pub mod snapshot;
 pub mod suggest;
 pub mod target;

@@ -1,6 +1,5 @@
 //! `crashdrill compare`.
 
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::diagnose::width;
-use super::drive::{End, Signals, drive};
+use super::drive::{End, Signals, drive, keep_if};
 use super::named::{self, named};
 use super::progress::Shown;
 use super::run::{AccelArgument, announce, unwritable};
-use super::{CliError, Context, Status};
+use super::{CliError, Context, Status, print};
 use crate::proof::{Configuration, Proof, Run, Side, changes};
 use crate::report::{Terminal, proof_json, proof_text};
 use crate::run::{self, DrillResult, Job, Shell};
@@ -163,14 +162,7 @@ impl Compare {
     }
 
     fn taken(&self, name: &str, job: &Job, drill: &DrillResult) -> Result<Run, CliError> {
-        let kept = match self.keep {
-            true => {
-                let directory = self.keep_in.join(name);
-                run::keep(&directory, job, drill, true).map_err(unwritable(&directory))?;
-                Some(directory)
-            }
-            false => None,
-        };
+        let kept = keep_if(self.keep, &self.keep_in.join(name), job, drill)?;
         Ok(Run {
             outcome: normalise(&drill.outcome),
             elapsed: drill.elapsed,
@@ -188,15 +180,5 @@ impl Compare {
             std::fs::write(file, json()?).map_err(unwritable(file))?;
         }
         print(&proof_text(proof, width()))
-    }
-}
-
-/// To standard output, with styles only where it is a terminal.
-pub(super) fn print(text: &str) -> Result<(), CliError> {
-    let mut out = anstream::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Nobody reads on: that is no failure.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|error| CliError::harness(format!("cannot write: {error}"))),
     }
 }

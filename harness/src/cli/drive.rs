@@ -2,12 +2,14 @@
 //! drills has in common.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::CliError;
+use super::run::unwritable;
 use crate::report::Terminal;
 use crate::run::{self, Capacity, DrillResult, Event, HarnessError, Job};
 
@@ -76,4 +78,18 @@ pub(super) async fn drive(
             },
         }
     }
+}
+
+/// Keeps everything that a drill leaves in `directory`, if that is asked for.
+pub(super) fn keep_if(
+    asked: bool,
+    directory: &Path,
+    job: &Job,
+    drill: &DrillResult,
+) -> Result<Option<PathBuf>, CliError> {
+    if !asked {
+        return Ok(None);
+    }
+    run::keep(directory, job, drill, true).map_err(unwritable(directory))?;
+    Ok(Some(directory.to_owned()))
 }

@@ -12,10 +12,11 @@ mod named;
 mod progress;
 mod run;
 mod schema;
+mod search;
 mod shell;
 mod show;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,10 +43,10 @@ pub struct Args {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found; compare:
-       the second drill leaves a dump, every time
+       the second drill leaves a dump, every time; search: a smallest value was found
   1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
        check: an error or a warning; compare: does not fix, breaks, or not the same outcome every
-       time
+       time; search: no value leaves a dump
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log cannot be
@@ -64,6 +65,8 @@ enum Command {
     Run(run::Run),
     /// Run two drills and say what is different, and whether the second cures the first.
     Compare(compare::Compare),
+    /// Find the smallest value of a setting with which a drill still leaves a dump.
+    Search(search::Search),
     /// List scenarios and their variants.
     List(list::List),
     /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
@@ -88,6 +91,16 @@ enum Command {
 /// Columns of an error message.
 const WIDTH: usize = 100;
 
+/// To standard output, with styles only where it is a terminal.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Nobody reads on: that is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| CliError::harness(format!("cannot write: {error}"))),
+    }
+}
+
 /// How a command ended, if not by an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -97,7 +110,7 @@ pub enum Status {
     Changed,
     /// A log shows that something went wrong.
     Fault,
-    /// A change was not shown to be good.
+    /// A change was not shown to be good, or no value of a setting was.
     NotShown,
     /// Some drill gave no outcome.
     Harness,
@@ -231,6 +244,7 @@ impl Args {
         match self.command {
             Command::Run(run) => run.execute(&context),
             Command::Compare(compare) => compare.execute(&context),
+            Command::Search(search) => search.execute(&context),
             Command::List(list) => list.execute(&context),
             Command::Show(show) => show.execute(&context),
             Command::Shell(shell) => shell.execute(&context),

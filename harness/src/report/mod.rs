@@ -6,6 +6,7 @@ mod json;
 mod junit;
 mod page;
 mod proof;
+mod search;
 mod snippet;
 mod terminal;
 
@@ -17,6 +18,7 @@ pub use findings::{findings_json, findings_schema, findings_text};
 pub use json::write_json;
 pub use junit::write_junit;
 pub use proof::{proof_json, proof_text};
+pub use search::{search_head, search_json, search_text, trial_line};
 pub use terminal::Terminal;
 
 pub(crate) use page::safe;
@@ -24,6 +26,7 @@ pub(crate) use page::safe;
 use crate::run::{DrillResult, HarnessError};
 use crate::scenario::DrillId;
 use crate::snapshot::Comparison;
+use crate::units::Bytes;
 use crate::verdict::outcome::{Cause, Outcome};
 
 /// One finished drill, compared: what the reports are made from.
@@ -78,6 +81,11 @@ pub(crate) fn answer(outcome: &Outcome) -> String {
         true => outcome.verdict.to_string(),
         false => format!("{} ({})", outcome.verdict, outcome.cause),
     }
+}
+
+/// `58.6 MiB`.
+pub(crate) fn mebibytes(bytes: Bytes) -> String {
+    format!("{:.1} MiB", bytes.0 as f64 / Bytes::MIB as f64)
 }
 
 /// `9.8 s`, `2 m 05 s`.

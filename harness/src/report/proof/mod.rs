@@ -9,10 +9,9 @@ use serde_yaml::Value;
 pub use json::proof_json;
 
 use super::page::{Page, Text};
-use super::{answer, seconds};
+use super::{answer, mebibytes, seconds};
 use crate::proof::{Change, Changes, Effect, Finding, Proof, Side, Words, same_failure};
 use crate::snapshot::diff;
-use crate::units::Bytes;
 use crate::verdict::outcome::{Function, Outcome, Verdict, Vmcore};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -275,11 +274,6 @@ fn memory(side: &Side, outcome: &Outcome) -> String {
     }
 }
 
-/// `58.6 MiB`.
-pub(super) fn mebibytes(bytes: Bytes) -> String {
-    format!("{:.1} MiB", bytes.0 as f64 / Bytes::MIB as f64)
-}
-
 /// `12.0 s`, `12.0 s to 14.1 s`.
 fn times(side: &Side, outcome: &Outcome) -> String {
     let runs = side.runs.iter().filter(|run| run.outcome == *outcome);
@@ -337,7 +331,6 @@ fn pairs<'a>(before: &'a Outcome, after: &'a Outcome) -> Vec<Pair<'a>> {
 }
 
 fn devices(page: &mut Page, before: &Outcome, after: &Outcome) {
-    const NUMBER: usize = 6;
     let pairs = pairs(before, after);
     if pairs.is_empty() {
         return;
@@ -354,6 +347,11 @@ fn devices(page: &mut Page, before: &Outcome, after: &Outcome) {
         .iter()
         .map(|pair| one_or_both(texts(pair, |function| function.device.clone())))
         .collect();
+    let tables: Vec<String> = pairs
+        .iter()
+        .map(|pair| one_or_both(texts(pair, |function| function.table.to_string())))
+        .collect();
+    let table_width = tables.iter().map(String::len).max().unwrap_or(0).max(5);
     let device_width = devices.iter().map(String::len).max().unwrap_or(0).max(6);
     let slot_width = pairs.iter().map(|pair| pair.slot.len()).max().unwrap_or(0);
     let row = |slot: &str, device: &str, numbers: [Text; 3], driver: Text| {
@@ -364,11 +362,11 @@ fn devices(page: &mut Page, before: &Outcome, after: &Outcome) {
             .padded(slot_width + 4)
             .plain(device)
             .padded(slot_width + 4 + device_width + 2)
-            .then(table.right(NUMBER))
+            .then(table.right(table_width))
             .plain("  ")
-            .then(granted_before.right(NUMBER))
+            .then(granted_before.right(BEFORE.len()))
             .plain("  ")
-            .then(granted_after.right(NUMBER))
+            .then(granted_after.right(BEFORE.len()))
             .plain("  ")
             .then(driver)
     };
@@ -381,15 +379,13 @@ fn devices(page: &mut Page, before: &Outcome, after: &Outcome) {
         dim("driver"),
     );
     page.verbatim(0, &head);
-    for (pair, device) in pairs.iter().zip(&devices) {
+    for ((pair, device), table) in pairs.iter().zip(&devices).zip(&tables) {
         let (before, after) = texts(pair, |function| function.granted.to_string());
         let drivers = texts(pair, |function| {
             function.driver.clone().unwrap_or_else(|| "none".to_owned())
         });
         let numbers = [
-            Text::new().plain(&one_or_both(texts(pair, |function| {
-                function.table.to_string()
-            }))),
+            Text::new().plain(table),
             Text::new().styled(if before == after { DIM } else { OLD }, &before),
             Text::new().styled(if before == after { DIM } else { NEW }, &after),
         ];

@@ -1,0 +1,486 @@
+//! What a search makes smaller, and the values that it may try.
+
+use std::fmt;
+
+use miette::Diagnostic;
+use serde_yaml::Value as Yaml;
+
+use crate::kdump::crashkernel::{Crashkernel, Reserved};
+use crate::kdump::kernel_words;
+use crate::scenario::model::Scenario;
+use crate::scenario::{BadScenario, Drill, FactsOf, Path, Setting, Step};
+use crate::suggest;
+use crate::units::Bytes;
+
+use super::Boot;
+
+/// Between two values of `crashkernel=`.
+const CRASHKERNEL_STEP: u64 = 4 * Bytes::MIB;
+/// Into how many parts a range of other sizes is cut.
+const PARTS: u64 = 64;
+/// The parameters that say how many CPUs the capture kernel may use.
+const CPU_PARAMETERS: [&str; 2] = ["nr_cpus", "maxcpus"];
+
+/// What is made smaller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Minimised {
+    /// The size in `crashkernel=`.
+    Crashkernel(Crashkernel),
+    /// `nr_cpus=` or `maxcpus=` on the capture kernel's command line.
+    CaptureCpus {
+        /// The setting that holds it.
+        path: Path,
+        /// The setting's text, up to the number and behind it.
+        around: (String, String),
+    },
+    /// Any number or size of a scenario.
+    Setting(Path),
+}
+
+/// What values count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Whatever the setting counts.
+    Number,
+}
+
+/// A value and its unit; shown as one writes it in a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value {
+    /// The number.
+    pub number: u64,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+/// The values that may be tried: evenly spaced, numbered from 0, the smallest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Values {
+    to: u64,
+    step: u64,
+    count: usize,
+    unit: Unit,
+    /// What the scenario has, if that is one of several values.
+    own: Option<u64>,
+}
+
+/// A search that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
+pub enum SearchError {
+    /// Nothing of that name.
+    #[error("a scenario has no `{key}`")]
+    #[diagnostic(help("{help}"))]
+    Unknown {
+        /// What was asked for.
+        key: String,
+        /// What may have been meant.
+        help: String,
+    },
+    /// It has no order.
+    #[error("`{0}` is neither a number nor a size, so it has no smallest value")]
+    #[diagnostic(help(
+        "--minimise takes crashkernel, nr_cpus, memory, or the path of a number or a size in the \
+         scenario, such as `machine.devices[0].count`"
+    ))]
+    NoNumber(Path),
+    /// Nowhere to begin.
+    #[error("{what}, so there is no value to begin with")]
+    #[diagnostic(help("{help}"))]
+    NoStart {
+        /// What the scenario has instead.
+        what: String,
+        /// What to write.
+        help: String,
+    },
+    /// The capture kernel's CPUs.
+    #[error("{0}")]
+    #[diagnostic(help(
+        "write it into the scenario, such as `kdump.sysconfig.KDUMP_COMMANDLINE_APPEND: irqpoll \
+         nr_cpus=1 reset_devices`"
+    ))]
+    NoCpus(String),
+    /// `--from`, `--to` or `--step`.
+    #[error("--{option} {given}: {why}")]
+    Range {
+        /// Which.
+        option: &'static str,
+        /// What was written.
+        given: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The scenario could not be laid out.
+    #[error("{0}")]
+    Scenario(String),
+}
+
+/// `--from`, `--to` and `--step`, as they were written.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// The smallest value to try.
+    pub from: Option<String>,
+    /// The largest.
+    pub to: Option<String>,
+    /// Between two values.
+    pub step: Option<String>,
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unit {
+            Unit::Bytes => f.pad(&Bytes(self.number).to_string()),
+            Unit::Number => f.pad(&self.number.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Minimised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crashkernel(_) => f.write_str("crashkernel"),
+            Self::CaptureCpus { around, .. } => f.write_str(cpu_parameter(&around.0)),
+            Self::Setting(path) => write!(f, "{path}"),
+        }
+    }
+}
+
+/// The one that a text ends with.
+fn cpu_parameter(text: &str) -> &'static str {
+    CPU_PARAMETERS
+        .into_iter()
+        .find(|name| text.ends_with(&format!("{name}=")))
+        .unwrap_or(CPU_PARAMETERS[0])
+}
+
+/// What is to be made smaller, by the user's name for it, and between which values.
+///
+/// # Errors
+/// There is no such thing in the scenario, or no such range.
+pub fn plan(
+    scenario: &Scenario,
+    key: &str,
+    range: &Range,
+) -> Result<(Minimised, Values), SearchError> {
+    let whole =
+        serde_yaml::to_value(scenario).map_err(|error| SearchError::Scenario(error.to_string()))?;
+    match key {
+        "crashkernel" => crashkernel(scenario, range),
+        "nr_cpus" | "maxcpus" => capture_cpus(scenario, &whole, range),
+        "memory" => setting("machine.memory", &whole, range),
+        path => setting(path, &whole, range),
+    }
+}
+
+fn crashkernel(scenario: &Scenario, range: &Range) -> Result<(Minimised, Values), SearchError> {
+    let now = &scenario.crashkernel;
+    let own = match now {
+        Crashkernel::Simple { size, .. } | Crashkernel::High { size, .. } => Some(size.0),
+        Crashkernel::None | Crashkernel::Auto | Crashkernel::Ranges { .. } => None,
+    };
+    if own.is_none() && range.to.is_none() {
+        let memory = scenario.machine.memory;
+        let help = match now.reserved(memory) {
+            Reserved::Bytes(size) => format!(
+                "--to {size} begins with what the range reserves for {memory} of memory; the \
+                 values that are tried are plain sizes"
+            ),
+            _ => "give one with --to, such as `--to 256M`; the values that are tried are plain \
+                  sizes"
+                .to_owned(),
+        };
+        let what = format!("the scenario's crashkernel is `{now}`");
+        return Err(SearchError::NoStart { what, help });
+    }
+    let values = Values::new(Unit::Bytes, own, own, Some(CRASHKERNEL_STEP), range)?;
+    Ok((Minimised::Crashkernel(now.clone()), values))
+}
+
+fn capture_cpus(
+    scenario: &Scenario,
+    whole: &Yaml,
+    range: &Range,
+) -> Result<(Minimised, Values), SearchError> {
+    let sysconfig = Path::default().key("kdump").key("sysconfig");
+    let texts = match at(whole, &sysconfig) {
+        Some(Yaml::Mapping(entries)) => entries.iter().collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (key, text) in texts {
+        let (Some(key), Some(text)) = (key.as_str(), text.as_str()) else {
+            continue;
+        };
+        // A word without a value is one that is to be removed.
+        let words = kernel_words(text);
+        for (nth, word) in words.iter().enumerate() {
+            let Some((parameter, number)) = word.split_once('=') else {
+                continue;
+            };
+            if !CPU_PARAMETERS.contains(&parameter) {
+                continue;
+            }
+            let own: u64 = number.parse().map_err(|_| {
+                SearchError::NoCpus(format!("`{word}` in {key} says no number of CPUs"))
+            })?;
+            let (before, after) = (&words[..nth], &words[nth + 1..]);
+            let parameter = format!("{parameter}=");
+            let around = (
+                [before, &[parameter.as_str()]].concat().join(" "),
+                [&[""], after].concat().join(" "),
+            );
+            let path = sysconfig.clone().key(key);
+            found.push((Minimised::CaptureCpus { path, around }, own));
+        }
+    }
+    let (minimised, own) = match found.len() {
+        1 => found.remove(0),
+        0 => {
+            return Err(SearchError::NoCpus(
+                "nothing in the scenario's kdump.sysconfig says nr_cpus= or maxcpus=".to_owned(),
+            ));
+        }
+        times => {
+            return Err(SearchError::NoCpus(format!(
+                "the scenario's kdump.sysconfig says nr_cpus= or maxcpus= {times} times: keep one \
+                 of them"
+            )));
+        }
+    };
+    let most = own.max(u64::from(scenario.machine.cpus.get()));
+    let values = Values::new(Unit::Number, Some(own), Some(most), None, range)?;
+    Ok((minimised, values))
+}
+
+fn setting(key: &str, whole: &Yaml, range: &Range) -> Result<(Minimised, Values), SearchError> {
+    let unknown = |help: String| SearchError::Unknown {
+        key: key.to_owned(),
+        help,
+    };
+    let path: Path = key
+        .parse()
+        .map_err(|error: crate::scenario::PathError| unknown(error.to_string()))?;
+    let value = at(whole, &path).ok_or_else(|| unknown(instead(whole, &path)))?;
+    let (unit, own) = match value {
+        Yaml::Number(number) => match number.as_u64() {
+            Some(number) => (Unit::Number, Some(number)),
+            None => return Err(SearchError::NoNumber(path)),
+        },
+        Yaml::String(text) => match text.parse::<Bytes>() {
+            Ok(size) => (Unit::Bytes, Some(size.0)),
+            Err(_) => return Err(SearchError::NoNumber(path)),
+        },
+        Yaml::Null => match &range.to {
+            Some(to) if to.parse::<u64>().is_ok() => (Unit::Number, None),
+            Some(_) => (Unit::Bytes, None),
+            None => {
+                let help = "give one with --to, such as `--to 64M`, or `--to 8` if it is a number";
+                return Err(SearchError::NoStart {
+                    what: format!("the scenario does not set `{path}`"),
+                    help: help.to_owned(),
+                });
+            }
+        },
+        _ => return Err(SearchError::NoNumber(path)),
+    };
+    let values = Values::new(unit, own, own, None, range)?;
+    Ok((Minimised::Setting(path), values))
+}
+
+fn at<'a>(whole: &'a Yaml, path: &Path) -> Option<&'a Yaml> {
+    path.0.iter().try_fold(whole, |value, step| match step {
+        Step::Key(key) => value.as_mapping()?.get(key.as_str()),
+        Step::Index(index) => value.as_sequence()?.get(*index),
+    })
+}
+
+/// What may have been meant with a path that leads nowhere.
+fn instead(whole: &Yaml, path: &Path) -> String {
+    let end = (0..path.0.len())
+        .rev()
+        .find(|depth| at(whole, &Path(path.0[..*depth].to_vec())).is_some())
+        .unwrap_or(0);
+    let parent = Path(path.0[..end].to_vec());
+    match (at(whole, &parent), path.0.get(end)) {
+        (Some(Yaml::Mapping(entries)), Some(Step::Key(key))) => {
+            let keys = || entries.keys().filter_map(Yaml::as_str);
+            match suggest::closest(key, keys()) {
+                Some(near) => format!("did you mean `{}`?", parent.key(near)),
+                None if end == 0 => {
+                    "crashkernel, nr_cpus and memory are names; anything else is a path such as \
+                     `machine.devices[0].count`"
+                        .to_owned()
+                }
+                None => format!("`{parent}` holds {}", keys().collect::<Vec<_>>().join(", ")),
+            }
+        }
+        (Some(Yaml::Sequence(items)), _) if items.is_empty() => format!("`{parent}` is empty"),
+        (Some(Yaml::Sequence(items)), _) => {
+            format!(
+                "the items are `{parent}[0]` to `{parent}[{}]`",
+                items.len() - 1
+            )
+        }
+        _ => format!("`{parent}` is a single value"),
+    }
+}
+
+impl Values {
+    /// `own` is what the scenario has; `most` the default of `--to`.
+    fn new(
+        unit: Unit,
+        own: Option<u64>,
+        most: Option<u64>,
+        step: Option<u64>,
+        range: &Range,
+    ) -> Result<Self, SearchError> {
+        let parse = |option: &'static str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => number(unit, text)
+                .and_then(|number| match number {
+                    0 => Err("it must be more than zero".to_owned()),
+                    number => Ok(Some(number)),
+                })
+                .map_err(|why| SearchError::Range {
+                    option,
+                    given: text.clone(),
+                    why,
+                }),
+        };
+        let to = parse("to", &range.to)?.or(most).unwrap_or(0);
+        let step = match (parse("step", &range.step)?.or(step), unit) {
+            (Some(step), _) => step,
+            (None, Unit::Number) => 1,
+            (None, Unit::Bytes) => (to / PARTS).next_multiple_of(Bytes::MIB).max(Bytes::MIB),
+        };
+        let least = match unit {
+            Unit::Number => 1,
+            Unit::Bytes => step.min(to),
+        };
+        let from = parse("from", &range.from)?.unwrap_or(least);
+        if to < from || to == 0 {
+            let value = |number| Value { number, unit };
+            return Err(SearchError::Range {
+                option: "from",
+                given: value(from).to_string(),
+                why: format!("it is more than the largest value, {}", value(to)),
+            });
+        }
+        let count = usize::try_from((to - from) / step).unwrap_or(usize::MAX - 1) + 1;
+        Ok(Self {
+            to,
+            step,
+            count,
+            unit,
+            own,
+        })
+    }
+
+    /// How many there are; at least one.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The distance of two neighbours.
+    pub fn step(&self) -> Value {
+        Value {
+            number: self.step,
+            unit: self.unit,
+        }
+    }
+
+    /// The value with this number.
+    pub fn get(&self, at: usize) -> Value {
+        let below = (self.count - 1).saturating_sub(at) as u64;
+        Value {
+            number: self.to - below.saturating_mul(self.step).min(self.to),
+            unit: self.unit,
+        }
+    }
+
+    /// The number of the smallest value that is not less than `number`, as far as there is one.
+    fn at_least(&self, number: u64) -> usize {
+        let below = self.to.saturating_sub(number) / self.step;
+        (self.count - 1).saturating_sub(usize::try_from(below).unwrap_or(usize::MAX))
+    }
+
+    /// Where to look for a first value that works: the largest, then what the scenario has.
+    pub fn starts(&self) -> Vec<usize> {
+        let mut starts = vec![self.count - 1];
+        starts.extend(
+            self.own
+                .filter(|own| *own < self.to && *own >= self.get(0).number)
+                .map(|own| self.at_least(own)),
+        );
+        starts.dedup();
+        starts
+    }
+}
+
+fn number(unit: Unit, text: &str) -> Result<u64, String> {
+    match unit {
+        Unit::Bytes => text
+            .parse::<Bytes>()
+            .map(|size| size.0)
+            .map_err(|error| error.to_string()),
+        Unit::Number => text
+            .parse()
+            .map_err(|_| format!("`{text}` is not a whole number")),
+    }
+}
+
+impl Minimised {
+    /// The drill with another value.
+    ///
+    /// # Errors
+    /// The scenario is wrong with it.
+    pub fn drill(
+        &self,
+        drill: &Drill,
+        value: Value,
+        facts_of: FactsOf,
+    ) -> Result<Drill, BadScenario> {
+        match self {
+            Self::Crashkernel(now) => {
+                let size = Bytes(value.number);
+                let new = match now {
+                    Crashkernel::Simple { offset, .. } => Crashkernel::Simple {
+                        size,
+                        offset: *offset,
+                    },
+                    Crashkernel::High { low, .. } => Crashkernel::High { size, low: *low },
+                    _ => Crashkernel::Simple { size, offset: None },
+                };
+                let path = Path::default().key("crashkernel");
+                drill.with(&path, Setting::Text(new.to_string()), facts_of)
+            }
+            Self::CaptureCpus { path, around } => {
+                let text = format!("{}{value}{}", around.0, around.1);
+                drill.with(path, Setting::Text(text), facts_of)
+            }
+            Self::Setting(path) => {
+                let setting = match value.unit {
+                    Unit::Bytes => Setting::Text(value.to_string()),
+                    Unit::Number => Setting::Number(value.number),
+                };
+                drill.with(path, setting, facts_of)
+            }
+        }
+    }
+
+    /// A guess at the smallest value that works, by what a capture kernel needed whose drill went
+    /// well: what it had in use, what it never saw because its own image lies there, and its
+    /// initramfs, which is in memory twice while it is unpacked, before /init can look.
+    pub fn guess(&self, values: &Values, value: Value, boot: &Boot) -> Option<usize> {
+        let (Self::Crashkernel(_), true) = (self, boot.leaves_dump()) else {
+            return None;
+        };
+        let never_free = value.number.saturating_sub(boot.capture_total?.0);
+        let in_use = boot.capture_memory?.0;
+        Some(values.at_least(never_free + in_use + boot.capture_initramfs.0))
+    }
+}
+
+#[cfg(test)]
+mod tests;
