@@ -176,9 +176,10 @@ impl Compare {
         if self.json.as_deref() == Some(Path::new("-")) {
             return print(&json()?);
         }
-        if let Some(file) = &self.json {
-            std::fs::write(file, json()?).map_err(unwritable(file))?;
+        print(&proof_text(proof, width()))?;
+        match &self.json {
+            Some(file) => std::fs::write(file, json()?).map_err(unwritable(file)),
+            None => Ok(()),
         }
-        print(&proof_text(proof, width()))
     }
 }

@@ -18,7 +18,7 @@ use crate::run::{self, DrillResult, Job, PrepareError, Prepared, Shell};
 use crate::scenario::{BadScenario, Drill};
 use crate::search::plan;
 use crate::search::{
-    Bisection, Boot, Minimised, Range, Search as Found, Trial, TrialResult, Values,
+    Bisection, Boot, Bounds, Minimised, Search as Found, Trial, TrialResult, Values,
 };
 use crate::verdict::normalise;
 
@@ -84,7 +84,7 @@ Exit codes:
 impl Search {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let drill = named(context, &self.scenario)?;
-        let range = Range {
+        let range = Bounds {
             from: self.from.clone(),
             to: self.to.clone(),
             step: self.step.clone(),

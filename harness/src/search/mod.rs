@@ -2,12 +2,14 @@
 
 mod bisection;
 mod setting;
+mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use bisection::{Answer, Bisection};
-pub use setting::{Minimised, Range, SearchError, Unit, Value, Values, plan};
+pub use setting::{Minimised, SearchError, plan};
+pub use values::{Bounds, Unit, Value, Values};
 
 use crate::scenario::DrillId;
 use crate::units::Bytes;

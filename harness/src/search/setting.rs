@@ -1,4 +1,4 @@
-//! What a search makes smaller, and the values that it may try.
+//! What a search makes smaller.
 
 use std::fmt;
 
@@ -12,12 +12,10 @@ use crate::scenario::{BadScenario, Drill, FactsOf, Path, Setting, Step};
 use crate::suggest;
 use crate::units::Bytes;
 
-use super::Boot;
+use super::{Boot, Bounds, Unit, Value, Values};
 
 /// Between two values of `crashkernel=`.
 const CRASHKERNEL_STEP: u64 = 4 * Bytes::MIB;
-/// Into how many parts a range of other sizes is cut.
-const PARTS: u64 = 64;
 /// The parameters that say how many CPUs the capture kernel may use.
 const CPU_PARAMETERS: [&str; 2] = ["nr_cpus", "maxcpus"];
 
@@ -35,35 +33,6 @@ pub enum Minimised {
     },
     /// Any number or size of a scenario.
     Setting(Path),
-}
-
-/// What values count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Bytes.
-    Bytes,
-    /// Whatever the setting counts.
-    Number,
-}
-
-/// A value and its unit; shown as one writes it in a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Value {
-    /// The number.
-    pub number: u64,
-    /// What it counts.
-    pub unit: Unit,
-}
-
-/// The values that may be tried: evenly spaced, numbered from 0, the smallest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Values {
-    to: u64,
-    step: u64,
-    count: usize,
-    unit: Unit,
-    /// What the scenario has, if that is one of several values.
-    own: Option<u64>,
 }
 
 /// A search that cannot be made.
@@ -103,7 +72,7 @@ pub enum SearchError {
     NoCpus(String),
     /// `--from`, `--to` or `--step`.
     #[error("--{option} {given}: {why}")]
-    Range {
+    Bounds {
         /// Which.
         option: &'static str,
         /// What was written.
@@ -114,26 +83,6 @@ pub enum SearchError {
     /// The scenario could not be laid out.
     #[error("{0}")]
     Scenario(String),
-}
-
-/// `--from`, `--to` and `--step`, as they were written.
-#[derive(Debug, Clone, Default)]
-pub struct Range {
-    /// The smallest value to try.
-    pub from: Option<String>,
-    /// The largest.
-    pub to: Option<String>,
-    /// Between two values.
-    pub step: Option<String>,
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.unit {
-            Unit::Bytes => f.pad(&Bytes(self.number).to_string()),
-            Unit::Number => f.pad(&self.number.to_string()),
-        }
-    }
 }
 
 impl fmt::Display for Minimised {
@@ -161,25 +110,25 @@ fn cpu_parameter(text: &str) -> &'static str {
 pub fn plan(
     scenario: &Scenario,
     key: &str,
-    range: &Range,
+    bounds: &Bounds,
 ) -> Result<(Minimised, Values), SearchError> {
     let whole =
         serde_yaml::to_value(scenario).map_err(|error| SearchError::Scenario(error.to_string()))?;
     match key {
-        "crashkernel" => crashkernel(scenario, range),
-        "nr_cpus" | "maxcpus" => capture_cpus(scenario, &whole, range),
-        "memory" => setting("machine.memory", &whole, range),
-        path => setting(path, &whole, range),
+        "crashkernel" => crashkernel(scenario, bounds),
+        "nr_cpus" | "maxcpus" => capture_cpus(scenario, &whole, bounds),
+        "memory" => setting("machine.memory", &whole, bounds),
+        path => setting(path, &whole, bounds),
     }
 }
 
-fn crashkernel(scenario: &Scenario, range: &Range) -> Result<(Minimised, Values), SearchError> {
+fn crashkernel(scenario: &Scenario, bounds: &Bounds) -> Result<(Minimised, Values), SearchError> {
     let now = &scenario.crashkernel;
     let own = match now {
         Crashkernel::Simple { size, .. } | Crashkernel::High { size, .. } => Some(size.0),
         Crashkernel::None | Crashkernel::Auto | Crashkernel::Ranges { .. } => None,
     };
-    if own.is_none() && range.to.is_none() {
+    if own.is_none() && bounds.to.is_none() {
         let memory = scenario.machine.memory;
         let help = match now.reserved(memory) {
             Reserved::Bytes(size) => format!(
@@ -193,14 +142,14 @@ fn crashkernel(scenario: &Scenario, range: &Range) -> Result<(Minimised, Values)
         let what = format!("the scenario's crashkernel is `{now}`");
         return Err(SearchError::NoStart { what, help });
     }
-    let values = Values::new(Unit::Bytes, own, own, Some(CRASHKERNEL_STEP), range)?;
+    let values = Values::new(Unit::Bytes, own, own, Some(CRASHKERNEL_STEP), bounds)?;
     Ok((Minimised::Crashkernel(now.clone()), values))
 }
 
 fn capture_cpus(
     scenario: &Scenario,
     whole: &Yaml,
-    range: &Range,
+    bounds: &Bounds,
 ) -> Result<(Minimised, Values), SearchError> {
     let sysconfig = Path::default().key("kdump").key("sysconfig");
     let texts = match at(whole, &sysconfig) {
@@ -249,11 +198,11 @@ fn capture_cpus(
         }
     };
     let most = own.max(u64::from(scenario.machine.cpus.get()));
-    let values = Values::new(Unit::Number, Some(own), Some(most), None, range)?;
+    let values = Values::new(Unit::Number, Some(own), Some(most), None, bounds)?;
     Ok((minimised, values))
 }
 
-fn setting(key: &str, whole: &Yaml, range: &Range) -> Result<(Minimised, Values), SearchError> {
+fn setting(key: &str, whole: &Yaml, bounds: &Bounds) -> Result<(Minimised, Values), SearchError> {
     let unknown = |help: String| SearchError::Unknown {
         key: key.to_owned(),
         help,
@@ -271,7 +220,7 @@ fn setting(key: &str, whole: &Yaml, range: &Range) -> Result<(Minimised, Values)
             Ok(size) => (Unit::Bytes, Some(size.0)),
             Err(_) => return Err(SearchError::NoNumber(path)),
         },
-        Yaml::Null => match &range.to {
+        Yaml::Null => match &bounds.to {
             Some(to) if to.parse::<u64>().is_ok() => (Unit::Number, None),
             Some(_) => (Unit::Bytes, None),
             None => {
@@ -284,7 +233,7 @@ fn setting(key: &str, whole: &Yaml, range: &Range) -> Result<(Minimised, Values)
         },
         _ => return Err(SearchError::NoNumber(path)),
     };
-    let values = Values::new(unit, own, own, None, range)?;
+    let values = Values::new(unit, own, own, None, bounds)?;
     Ok((Minimised::Setting(path), values))
 }
 
@@ -323,110 +272,6 @@ fn instead(whole: &Yaml, path: &Path) -> String {
             )
         }
         _ => format!("`{parent}` is a single value"),
-    }
-}
-
-impl Values {
-    /// `own` is what the scenario has; `most` the default of `--to`.
-    fn new(
-        unit: Unit,
-        own: Option<u64>,
-        most: Option<u64>,
-        step: Option<u64>,
-        range: &Range,
-    ) -> Result<Self, SearchError> {
-        let parse = |option: &'static str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => number(unit, text)
-                .and_then(|number| match number {
-                    0 => Err("it must be more than zero".to_owned()),
-                    number => Ok(Some(number)),
-                })
-                .map_err(|why| SearchError::Range {
-                    option,
-                    given: text.clone(),
-                    why,
-                }),
-        };
-        let to = parse("to", &range.to)?.or(most).unwrap_or(0);
-        let step = match (parse("step", &range.step)?.or(step), unit) {
-            (Some(step), _) => step,
-            (None, Unit::Number) => 1,
-            (None, Unit::Bytes) => (to / PARTS).next_multiple_of(Bytes::MIB).max(Bytes::MIB),
-        };
-        let least = match unit {
-            Unit::Number => 1,
-            Unit::Bytes => step.min(to),
-        };
-        let from = parse("from", &range.from)?.unwrap_or(least);
-        if to < from || to == 0 {
-            let value = |number| Value { number, unit };
-            return Err(SearchError::Range {
-                option: "from",
-                given: value(from).to_string(),
-                why: format!("it is more than the largest value, {}", value(to)),
-            });
-        }
-        let count = usize::try_from((to - from) / step).unwrap_or(usize::MAX - 1) + 1;
-        Ok(Self {
-            to,
-            step,
-            count,
-            unit,
-            own,
-        })
-    }
-
-    /// How many there are; at least one.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The distance of two neighbours.
-    pub fn step(&self) -> Value {
-        Value {
-            number: self.step,
-            unit: self.unit,
-        }
-    }
-
-    /// The value with this number.
-    pub fn get(&self, at: usize) -> Value {
-        let below = (self.count - 1).saturating_sub(at) as u64;
-        Value {
-            number: self.to - below.saturating_mul(self.step).min(self.to),
-            unit: self.unit,
-        }
-    }
-
-    /// The number of the smallest value that is not less than `number`, as far as there is one.
-    fn at_least(&self, number: u64) -> usize {
-        let below = self.to.saturating_sub(number) / self.step;
-        (self.count - 1).saturating_sub(usize::try_from(below).unwrap_or(usize::MAX))
-    }
-
-    /// Where to look for a first value that works: the largest, then what the scenario has.
-    pub fn starts(&self) -> Vec<usize> {
-        let mut starts = vec![self.count - 1];
-        starts.extend(
-            self.own
-                .filter(|own| *own < self.to && *own >= self.get(0).number)
-                .map(|own| self.at_least(own)),
-        );
-        starts.dedup();
-        starts
-    }
-}
-
-fn number(unit: Unit, text: &str) -> Result<u64, String> {
-    match unit {
-        Unit::Bytes => text
-            .parse::<Bytes>()
-            .map(|size| size.0)
-            .map_err(|error| error.to_string()),
-        Unit::Number => text
-            .parse()
-            .map_err(|_| format!("`{text}` is not a whole number")),
     }
 }
 

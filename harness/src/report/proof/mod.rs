@@ -193,9 +193,11 @@ fn result(page: &mut Page, proof: &Proof, before: &Outcome, after: &Outcome, wid
             vectors.map_or("-".to_owned(), |seen| seen.capture_cpus.to_string()),
             vectors.map_or("-".to_owned(), |seen| seen.allocated.to_string()),
             memory(side, outcome),
+            outcome.machine.clone(),
             times(side, outcome),
         ]
     };
+    const MACHINE: &str = "machine";
     let names = [
         "verdict",
         "cause",
@@ -204,12 +206,22 @@ fn result(page: &mut Page, proof: &Proof, before: &Outcome, after: &Outcome, wid
         "capture CPUs",
         "vectors in use",
         "memory in use",
+        MACHINE,
         "time",
     ];
     let (left, right) = (column(before, &proof.before), column(after, &proof.after));
-    let name_width = names.map(str::len).into_iter().max().unwrap_or(0);
-    let left_width = left.iter().map(String::len).max().unwrap_or(0).max(6);
-    let right_width = right.iter().map(String::len).max().unwrap_or(0).max(5);
+    // The emulated machine is of no interest while it is the same.
+    let rows: Vec<(&str, String, String)> = names
+        .into_iter()
+        .zip(left)
+        .zip(right)
+        .map(|((name, left), right)| (name, left, right))
+        .filter(|(name, left, right)| *name != MACHINE || left != right)
+        .collect();
+    let longest = |of: fn(&(&str, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let name_width = longest(|row| row.0.len());
+    let left_width = longest(|row| row.1.len()).max(BEFORE.len());
+    let right_width = longest(|row| row.2.len()).max(AFTER.len());
     let name = |name: &str| {
         Text::new()
             .plain("  ")
@@ -229,9 +241,9 @@ fn result(page: &mut Page, proof: &Proof, before: &Outcome, after: &Outcome, wid
     } else {
         page.flow(&title, &Text::new());
     }
-    for (row, ((key, one), other)) in names.iter().zip(&left).zip(&right).enumerate() {
+    for (row, (key, one, other)) in rows.iter().enumerate() {
         // Times always differ.
-        let same = one == other || row == names.len() - 1;
+        let same = one == other || row == rows.len() - 1;
         let style = |outcome| match row {
             0 => style_of(outcome),
             _ if same => DIM,

@@ -2,7 +2,7 @@ use super::*;
 use crate::proof::tests::{bad, good, outcome};
 use crate::scenario::{Path, parse};
 use crate::search::tests::boot;
-use crate::search::{Bisection, Range, plan};
+use crate::search::{Bisection, Bounds, plan};
 use crate::verdict::outcome::{Cause, Verdict};
 
 const SCENARIO: &str = "\
@@ -17,7 +17,7 @@ kdump: {sysconfig: {KDUMP_COMMANDLINE_APPEND: nr_cpus=2}}
 ";
 
 /// A search in which `result` says what comes of a value.
-fn search(key: &str, range: Range, result: impl Fn(u64) -> TrialResult) -> Search {
+fn search(key: &str, range: Bounds, result: impl Fn(u64) -> TrialResult) -> Search {
     let file = std::path::Path::new("x.yaml");
     let drill = parse(file, SCENARIO, crate::machine::catalogue::facts)
         .unwrap_or_else(|bad| panic!("{}", bad.render(100, false)))
@@ -61,9 +61,9 @@ fn oom() -> Outcome {
 
 #[test]
 fn a_smallest_crashkernel() {
-    let range = Range {
+    let range = Bounds {
         step: Some("32M".to_owned()),
-        ..Range::default()
+        ..Bounds::default()
     };
     let search = search("crashkernel", range, |size| match size >> 20 {
         ..96 => TrialResult::Refused("a reservation of 64M holds no kernel".to_owned()),
@@ -80,7 +80,7 @@ fn a_smallest_crashkernel() {
 
 #[test]
 fn more_is_not_always_better() {
-    let search = search("nr_cpus", Range::default(), |cpus| match cpus {
+    let search = search("nr_cpus", Bounds::default(), |cpus| match cpus {
         2 | 3 => booted(good()),
         1 => booted(bad()),
         _ => booted(oom()),
@@ -90,13 +90,13 @@ fn more_is_not_always_better() {
 
 #[test]
 fn nothing_works() {
-    let search = search("nr_cpus", Range::default(), |_| booted(oom()));
+    let search = search("nr_cpus", Bounds::default(), |_| booted(oom()));
     insta::assert_snapshot!("nothing", shown(&search, 100));
 }
 
 #[test]
 fn the_smallest_of_the_range() {
-    let search = search("memory", Range::default(), |_| booted(good()));
+    let search = search("memory", Bounds::default(), |_| booted(good()));
     let text = shown(&search, 100);
     assert!(
         text.contains("\n16M is the smallest machine.memory of the range, and it leaves a dump."),

@@ -30,16 +30,16 @@ fn drill(text: &str) -> Drill {
         .remove(0)
 }
 
-fn range(from: &str, to: &str, step: &str) -> Range {
+fn range(from: &str, to: &str, step: &str) -> Bounds {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    Range {
+    Bounds {
         from: some(from),
         to: some(to),
         step: some(step),
     }
 }
 
-fn planned(text: &str, key: &str, range: &Range) -> Result<(Minimised, Values), SearchError> {
+fn planned(text: &str, key: &str, range: &Bounds) -> Result<(Minimised, Values), SearchError> {
     plan(&drill(text).scenario, key, range)
 }
 
@@ -58,7 +58,7 @@ fn defaults() {
         ("memory", "16M", "1G", 64, vec!["1G"]),
         ("machine.devices[0].count", "1", "4", 4, vec!["4"]),
     ] {
-        let (_, values) = planned(SCENARIO, key, &Range::default()).unwrap();
+        let (_, values) = planned(SCENARIO, key, &Bounds::default()).unwrap();
         let starts = starts.into_iter().map(str::to_owned).collect();
         assert_eq!(
             shape(&values),
@@ -93,7 +93,7 @@ fn ranges() {
 
 #[test]
 fn mistakes() {
-    let plain = Range::default();
+    let plain = Bounds::default();
     for (key, range, error) in [
         ("machine.cpsu", &plain, "a scenario has no `machine.cpsu`"),
         ("crashkernl", &plain, "a scenario has no `crashkernl`"),
@@ -157,7 +157,7 @@ fn a_crashkernel_without_one_size() {
         ("auto", "give one with --to"),
     ] {
         let text = SCENARIO.replace("256M@16M", crashkernel);
-        let error = planned(&text, "crashkernel", &Range::default()).unwrap_err();
+        let error = planned(&text, "crashkernel", &Bounds::default()).unwrap_err();
         assert!(error.to_string().contains(crashkernel), "{error}");
         assert!(error.help().unwrap().to_string().starts_with(help));
         let (minimised, values) = planned(&text, "crashkernel", &range("", "160M", "")).unwrap();
@@ -183,7 +183,7 @@ fn cpus_that_nothing_or_too_much_says() {
         ),
     ] {
         let text = SCENARIO.replace("irqpoll nr_cpus=2 reset_devices", append);
-        let found = planned(&text, "nr_cpus", &Range::default()).unwrap_err();
+        let found = planned(&text, "nr_cpus", &Bounds::default()).unwrap_err();
         assert!(found.to_string().starts_with(error), "{found}");
     }
 }
@@ -193,7 +193,7 @@ fn values_in_their_place() {
     let first = drill(SCENARIO);
     let with = |key: &str, number: u64, unit: Unit| {
         let (minimised, _) = planned(SCENARIO, key, &range("", "900M", ""))
-            .or_else(|_| planned(SCENARIO, key, &Range::default()))
+            .or_else(|_| planned(SCENARIO, key, &Bounds::default()))
             .unwrap();
         let value = Value { number, unit };
         minimised
@@ -216,14 +216,14 @@ fn values_in_their_place() {
 
 #[test]
 fn a_value_that_the_scenario_cannot_have() {
-    let (minimised, values) = planned(SCENARIO, "memory", &Range::default()).unwrap();
+    let (minimised, values) = planned(SCENARIO, "memory", &Bounds::default()).unwrap();
     let bad = minimised.drill(&drill(SCENARIO), values.get(0), catalogue::facts);
     assert!(bad.unwrap_err().render(100, false).contains("16M"));
 }
 
 #[test]
 fn a_guess_by_what_was_in_use() {
-    let (minimised, values) = planned(SCENARIO, "crashkernel", &Range::default()).unwrap();
+    let (minimised, values) = planned(SCENARIO, "crashkernel", &Bounds::default()).unwrap();
     let top = values.get(values.count() - 1);
     // 202.3 MiB of 256 MiB are the capture kernel's to use; it used 34.1 MiB, and its initramfs
     // has 7.5 MiB.
