@@ -1,17 +1,16 @@
 //! A proof for people: what is different, both outcomes side by side, the vectors of each device,
 //! and what was shown.
 
+mod configuration;
 mod json;
 
 use anstyle::{AnsiColor, Style};
-use serde_yaml::Value;
 
 pub use json::proof_json;
 
 use super::page::{Page, Text};
 use super::{answer, mebibytes, seconds};
-use crate::proof::{Change, Changes, Effect, Finding, Proof, Side, Words, same_failure};
-use crate::snapshot::diff;
+use crate::proof::{Effect, Finding, Proof, Side, same_failure};
 use crate::verdict::outcome::{Function, Outcome, Verdict, Vmcore};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -29,7 +28,7 @@ pub fn proof_text(proof: &Proof, width: usize) -> String {
     let mut page = Page::new(width);
     let (before, after) = (usual(&proof.before), usual(&proof.after));
     head(&mut page, proof);
-    configuration(&mut page, &proof.changes, width);
+    configuration::show(&mut page, &proof.changes, width);
     if let (Some(before), Some(after)) = (before, after) {
         result(&mut page, proof, before, after, width);
         evidence(&mut page, before, after);
@@ -75,111 +74,11 @@ fn head(page: &mut Page, proof: &Proof) {
     }
 }
 
-fn configuration(page: &mut Page, changes: &Changes, width: usize) {
-    heading(page, "Configuration");
-    if changes.is_empty() {
-        page.flow(
-            &Text::new().plain("  "),
-            &Text::new().plain("no difference"),
-        );
-    }
-    for change in &changes.settings {
-        setting(page, change, width);
-    }
-    words(
-        page,
-        "the first kernel's command line",
-        &changes.first_kernel,
-    );
-    words(
-        page,
-        "the capture kernel's command line",
-        &changes.capture_kernel,
-    );
-}
-
-/// On one line if it fits, else one below the other; texts of several lines as a diff.
-fn setting(page: &mut Page, change: &Change, width: usize) {
-    let path = change.path.to_string();
-    let texts = (multiline(&change.before), multiline(&change.after));
-    if let (Some(before), Some(after)) = texts
-        && (before.contains('\n') || after.contains('\n'))
-    {
-        page.flow(&Text::new().plain("  "), &Text::new().plain(&path));
-        for (sign, line) in diff(before, after) {
-            let style = match sign {
-                '-' => OLD,
-                '+' => NEW,
-                _ => DIM,
-            };
-            let lead = Text::new().styled(style, &format!("    {sign} "));
-            page.flow(&lead, &Text::new().styled(style, &line));
-        }
-        return;
-    }
-    let (before, after) = (shown(&change.before), shown(&change.after));
-    let lead = Text::new().plain(&format!("  {path}  "));
-    let both = arrow(&before, &after);
-    if lead.width() + both.width() <= width {
-        page.flow(&lead, &both);
-        return;
-    }
-    page.flow(&Text::new().plain("  "), &Text::new().plain(&path));
-    for (style, sign, text) in [(OLD, '-', before), (NEW, '+', after)] {
-        let lead = Text::new().styled(style, &format!("    {sign} "));
-        page.flow(&lead, &Text::new().styled(style, &text));
-    }
-}
-
 fn arrow(before: &str, after: &str) -> Text {
     Text::new()
         .styled(OLD, before)
         .plain(" -> ")
         .styled(NEW, after)
-}
-
-fn words(page: &mut Page, name: &str, words: &Words) {
-    if words.is_empty() {
-        return;
-    }
-    page.flow(&Text::new().plain("  "), &Text::new().plain(name));
-    for (style, sign, words) in [(OLD, '-', &words.removed), (NEW, '+', &words.added)] {
-        if !words.is_empty() {
-            let lead = Text::new().styled(style, &format!("    {sign} "));
-            page.flow(&lead, &Text::new().styled(style, &words.join(" ")));
-        }
-    }
-}
-
-fn multiline(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Null => Some(""),
-        _ => None,
-    }
-}
-
-/// As one would write it in a scenario, on one line.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "not set".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Sequence(items) => {
-            let items: Vec<String> = items.iter().map(shown).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Mapping(entries) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| format!("{}: {}", shown(key), shown(value)))
-                .collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        Value::Tagged(tagged) => shown(&tagged.value),
-    }
 }
 
 fn result(page: &mut Page, proof: &Proof, before: &Outcome, after: &Outcome, width: usize) {

@@ -2,6 +2,7 @@ use serde_yaml::Value;
 
 use super::*;
 use crate::proof::tests::{bad, good, outcome, side};
+use crate::proof::{Change, Changes, Words};
 use crate::verdict::outcome::Cause;
 
 fn cured(width: usize, before: Vec<Outcome>, after: Vec<Outcome>) -> (Proof, String) {
@@ -104,6 +105,20 @@ fn conclusions() {
         let (_, text) = cured(200, before, after);
         assert_eq!(text.lines().last(), Some(last));
     }
+}
+
+#[test]
+fn another_machine_is_shown() {
+    let mut after = good();
+    after.machine = "pc-i440fx-7.2, qemu64".to_owned();
+    let (_, text) = cured(100, vec![good()], vec![after]);
+    let row = text.lines().find(|line| line.starts_with("  machine "));
+    assert!(
+        row.is_some_and(|row| row.ends_with("pc-i440fx-7.2, qemu64")),
+        "{text}"
+    );
+    let (_, text) = cured(100, vec![good()], vec![good()]);
+    assert!(!text.contains("\n  machine "), "{text}");
 }
 
 #[test]
