@@ -63,9 +63,8 @@ Environment:
 enum Command {
     /// Run drills and compare their outcomes with the snapshots.
     Run(run::Run),
-    /// Run two drills and say what is different, and whether the second cures the first.
+    // What is said of these two is longer, and stands with their arguments.
     Compare(compare::Compare),
-    /// Find the smallest value of a setting with which a drill still leaves a dump.
     Search(search::Search),
     /// List scenarios and their variants.
     List(list::List),
