@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::diagnose::width;
 use super::drive::{End, Signals, drive, keep_if};
@@ -33,9 +33,9 @@ pub(super) struct Compare {
     /// The drill after it.
     #[arg(value_name = "B")]
     after: String,
-    /// Run each so many times; the outcomes must be the same each time.
-    #[arg(long, value_name = "N", default_value = "1")]
-    repeat: NonZeroUsize,
+    /// Run each so many times, up to 1000; the outcomes must be the same each time.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=1000))]
+    repeat: u16,
     /// Drills at once [default: as many as CPUs and memory allow].
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -75,7 +75,7 @@ impl Compare {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let before = named(context, &self.before)?;
         let after = named(context, &self.after)?;
-        let drills = (0..self.repeat.get())
+        let drills = (0..self.repeat)
             .flat_map(|_| [before.clone(), after.clone()])
             .collect();
         let prepared = run::prepare(
@@ -155,7 +155,7 @@ impl Compare {
             (0, true) => "-a",
             (_, true) => "-b",
         };
-        match self.repeat.get() {
+        match self.repeat {
             1 => format!("{name}{letter}"),
             _ => format!("{name}{letter}-{}", index / 2 + 1),
         }

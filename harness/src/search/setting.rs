@@ -322,8 +322,11 @@ impl Minimised {
             return None;
         };
         let never_free = value.number.saturating_sub(boot.capture_total?.0);
-        let in_use = boot.capture_memory?.0;
-        Some(values.at_least(never_free + in_use + boot.capture_initramfs.0))
+        // The guest says how much it has and uses: any number.
+        let needed = never_free
+            .saturating_add(boot.capture_memory?.0)
+            .saturating_add(boot.capture_initramfs.0);
+        Some(values.at_least(needed))
     }
 }
 
