@@ -1,12 +1,13 @@
 //! What a search makes smaller.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use miette::Diagnostic;
+use regex::Regex;
 use serde_yaml::Value as Yaml;
 
 use crate::kdump::crashkernel::{Crashkernel, Reserved};
-use crate::kdump::kernel_words;
 use crate::scenario::model::Scenario;
 use crate::scenario::{BadScenario, Drill, FactsOf, Path, Setting, Step};
 use crate::suggest;
@@ -18,6 +19,12 @@ use super::{Boot, Bounds, Unit, Value, Values};
 const CRASHKERNEL_STEP: u64 = 4 * Bytes::MIB;
 /// The parameters that say how many CPUs the capture kernel may use.
 const CPU_PARAMETERS: [&str; 2] = ["nr_cpus", "maxcpus"];
+
+static CPUS: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"(?:^|[\s"'=])(?:nr_cpus|maxcpus)=(?<number>\d+)(?:$|[\s"'])"#;
+    // A unit test compiles it.
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("{error}"))
+});
 
 /// What is made smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,48 +158,21 @@ fn capture_cpus(
     whole: &Yaml,
     bounds: &Bounds,
 ) -> Result<(Minimised, Values), SearchError> {
-    let sysconfig = Path::default().key("kdump").key("sysconfig");
-    let texts = match at(whole, &sysconfig) {
-        Some(Yaml::Mapping(entries)) => entries.iter().collect(),
-        _ => Vec::new(),
-    };
+    let kdump = Path::default().key("kdump");
     let mut found = Vec::new();
-    for (key, text) in texts {
-        let (Some(key), Some(text)) = (key.as_str(), text.as_str()) else {
-            continue;
-        };
-        // A word without a value is one that is to be removed.
-        let words = kernel_words(text);
-        for (nth, word) in words.iter().enumerate() {
-            let Some((parameter, number)) = word.split_once('=') else {
-                continue;
-            };
-            if !CPU_PARAMETERS.contains(&parameter) {
-                continue;
-            }
-            let own: u64 = number.parse().map_err(|_| {
-                SearchError::NoCpus(format!("`{word}` in {key} says no number of CPUs"))
-            })?;
-            let (before, after) = (&words[..nth], &words[nth + 1..]);
-            let parameter = format!("{parameter}=");
-            let around = (
-                [before, &[parameter.as_str()]].concat().join(" "),
-                [&[""], after].concat().join(" "),
-            );
-            let path = sysconfig.clone().key(key);
-            found.push((Minimised::CaptureCpus { path, around }, own));
-        }
+    if let Some(settings) = at(whole, &kdump) {
+        find_cpus(kdump, settings, &mut found);
     }
     let (minimised, own) = match found.len() {
         1 => found.remove(0),
         0 => {
             return Err(SearchError::NoCpus(
-                "nothing in the scenario's kdump.sysconfig says nr_cpus= or maxcpus=".to_owned(),
+                "nothing in the scenario's kdump settings says nr_cpus= or maxcpus=".to_owned(),
             ));
         }
         times => {
             return Err(SearchError::NoCpus(format!(
-                "the scenario's kdump.sysconfig says nr_cpus= or maxcpus= {times} times: keep one \
+                "the scenario's kdump settings say nr_cpus= or maxcpus= {times} times: keep one \
                  of them"
             )));
         }
@@ -200,6 +180,35 @@ fn capture_cpus(
     let most = own.max(u64::from(scenario.machine.cpus.get()));
     let values = Values::new(Unit::Number, Some(own), Some(most), None, bounds)?;
     Ok((minimised, values))
+}
+
+/// Whatever the file and the flavour: a word of a command line, outside of comments. kdump.conf has
+/// no say in the capture kernel's command line.
+fn find_cpus(path: Path, value: &Yaml, found: &mut Vec<(Minimised, u64)>) {
+    match value {
+        Yaml::Mapping(entries) => {
+            for (key, value) in entries {
+                if let Some(key) = key.as_str().filter(|key| *key != "conf") {
+                    find_cpus(path.clone().key(key), value, found);
+                }
+            }
+        }
+        Yaml::String(text) => {
+            for word in CPUS.captures_iter(text) {
+                let Some(number) = word.name("number") else {
+                    continue;
+                };
+                let (before, after) = (&text[..number.start()], &text[number.end()..]);
+                let line = before.rsplit('\n').next().unwrap_or_default();
+                if let (false, Ok(own)) = (line.contains('#'), number.as_str().parse()) {
+                    let around = (before.to_owned(), after.to_owned());
+                    let path = path.clone();
+                    found.push((Minimised::CaptureCpus { path, around }, own));
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn setting(key: &str, whole: &Yaml, bounds: &Bounds) -> Result<(Minimised, Values), SearchError> {

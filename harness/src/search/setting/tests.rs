@@ -171,21 +171,36 @@ fn cpus_that_nothing_or_too_much_says() {
     for (append, error) in [
         (
             "irqpoll",
-            "nothing in the scenario's kdump.sysconfig says nr_cpus=",
-        ),
-        (
-            "nr_cpus=1 maxcpus=2",
-            "the scenario's kdump.sysconfig says nr_cpus= or maxcpus= 2 times",
+            "nothing in the scenario's kdump settings says nr_cpus=",
         ),
         (
             "maxcpus=all",
-            "`maxcpus=all` in KDUMP_COMMANDLINE_APPEND says no number",
+            "nothing in the scenario's kdump settings says nr_cpus=",
+        ),
+        (
+            "nr_cpus=1 maxcpus=2",
+            "the scenario's kdump settings say nr_cpus= or maxcpus= 2 times",
         ),
     ] {
         let text = SCENARIO.replace("irqpoll nr_cpus=2 reset_devices", append);
         let found = planned(&text, "nr_cpus", &Bounds::default()).unwrap_err();
         assert!(found.to_string().starts_with(error), "{found}");
     }
+}
+
+#[test]
+fn cpus_in_the_text_of_a_file() {
+    let mut found = Vec::new();
+    let text =
+        "# nr_cpus=9 is too much\nAPPEND=\"irqpoll nr_cpus=3 reset_devices\"\nX=xnr_cpus=4\n";
+    find_cpus(Path::default(), &Yaml::String(text.to_owned()), &mut found);
+    let [(Minimised::CaptureCpus { around, .. }, 3)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        format!("{}1{}", around.0, around.1),
+        text.replace("nr_cpus=3", "nr_cpus=1")
+    );
 }
 
 #[test]
