@@ -71,8 +71,10 @@ fn drill(job: &Job, snapshots: &Path) -> Result<(), Failed> {
         Comparison::New { text, .. } => format!("there is no snapshot yet:\n{text}"),
         Comparison::Same | Comparison::Accepted { .. } => String::new(),
     };
-    let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drills");
-    let kept = run::keep(&parent, job, &result, false)?;
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("drills")
+        .join(job.drill.id.to_string());
+    run::keep(&kept, job, &result, false)?;
     Err(format!("{lines}console log: {}", kept.join("console.log").display()).into())
 }
 

@@ -76,6 +76,11 @@ impl Project {
         self.root.join("images").join(format!("{name}.yaml"))
     }
 
+    /// The file of the scenario with this name.
+    pub fn scenario(&self, name: &str) -> PathBuf {
+        self.root.join("scenarios").join(format!("{name}.yaml"))
+    }
+
     /// The scenario files that the user means: files as they are, directories for all `*.yaml` in
     /// them, nothing for scenarios/.
     pub fn scenarios(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, ProjectError> {

@@ -41,7 +41,7 @@ const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
 type Case = fn(&Template);
 
-const SINGLE: [(&str, Case); 9] = [
+const SINGLE: [(&str, Case); 12] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,
@@ -57,6 +57,15 @@ const SINGLE: [(&str, Case); 9] = [
     ),
     ("apt-get is killed", apt_is_killed),
     ("one of two QEMUs is killed", one_of_two_is_killed),
+    (
+        "one of two QEMUs under compare is killed",
+        one_of_two_compared_is_killed,
+    ),
+    ("search without a dump", search_finds_nothing),
+    (
+        "QEMU under search is killed in the second boot",
+        second_boot_of_search_is_killed,
+    ),
     ("no room for temporary files", no_room),
     ("QEMU has no room and says so", qemu_stops_without_room),
     ("what is kept is the user's alone", kept_is_private),
@@ -109,6 +118,16 @@ fn main() -> ExitCode {
         add(
             name,
             Box::new(move |template| many_are_killed(template, signal)),
+        );
+        let name = format!("crashdrill compare gets {signal} with both drills running");
+        add(
+            name,
+            Box::new(move |template| compare_is_killed(template, signal)),
+        );
+        let name = format!("crashdrill search gets {signal} in its second boot");
+        add(
+            name,
+            Box::new(move |template| search_is_killed(template, signal)),
         );
         let name = format!("crashdrill gets {signal} while an image is fetched");
         add(
@@ -188,6 +207,88 @@ fn many_are_killed(template: &Template, signal: Signal) {
     let qemus = world.arrived(&run, 3);
     run.process.signal(signal);
     assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+const COMPARE: [&str; 7] = [
+    "compare",
+    "healthy@nvme",
+    "healthy@ahci",
+    "-j",
+    "2",
+    "--json",
+    "proof.json",
+];
+
+fn compare_is_killed(template: &Template, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill("saving", &COMPARE).unwrap()).unwrap();
+    let qemus = world.arrived(&run, 2);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+/// A failure of the harness is no outcome: there is nothing to compare, and nothing is written.
+fn one_of_two_compared_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill("saving", &COMPARE).unwrap()).unwrap();
+    let qemus = world.arrived(&run, 2);
+    qemus[1].signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    assert!(world.stderr().contains("SIGKILL"), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+/// The stand-in never leaves a dump, so the scenario's own value is tried after the larger one.
+const SEARCH: [&str; 8] = [
+    "search",
+    "healthy@nvme",
+    "--minimise",
+    "crashkernel",
+    "--to",
+    "512M",
+    "--json",
+    "search.json",
+];
+
+/// A search in its second boot, and both QEMUs.
+fn second_boot(world: &World) -> (Run, Vec<world::Process>) {
+    let run = Run::start(world.crashdrill("saving", &SEARCH).unwrap()).unwrap();
+    let mut qemus = world.arrived(&run, 1);
+    qemus[0].signal(Signal::SIGUSR1);
+    qemus.extend(world.arrived(&run, 1));
+    (run, qemus)
+}
+
+fn search_is_killed(template: &Template, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let (mut run, qemus) = second_boot(&world);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+fn second_boot_of_search_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let (mut run, qemus) = second_boot(&world);
+    qemus[1].signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+fn search_finds_nothing(template: &Template) {
+    let world = World::new(template).unwrap();
+    let (mut run, qemus) = second_boot(&world);
+    qemus[1].signal(Signal::SIGUSR1);
+    assert_eq!(run.ended(), 1, "{}", world.stderr());
+    let found = fs::read_to_string(world.path("work/search.json")).unwrap();
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert!(found["smallest"].is_null(), "{found}");
+    let tried: Vec<_> = found["trials"].as_array().unwrap().iter().collect();
+    assert_eq!(tried.len(), 2, "{found}");
+    assert_eq!(tried[1]["value"], 256 << 20, "{found}");
+    fs::remove_file(world.path("work/search.json")).unwrap();
     world.assert_nothing_is_left(&qemus);
 }
 

@@ -15,7 +15,7 @@ use crashdrill::image::{Cache, Image, Silent};
 use crashdrill::machine::catalogue;
 use crashdrill::project::Project;
 use crashdrill::run::{self, Shell};
-use crashdrill::target::Target;
+use crashdrill::target::{BlockDevice, Target};
 use crashdrill::vmcore::{
     Completeness, Compression, FlatFile, Format, Frames, Inspection, Lack, ReadAt, inspect,
 };
@@ -81,9 +81,10 @@ impl World {
         let console = || String::from_utf8_lossy(&result.console).into_owned();
         let vmcore = result.outcome.vmcore.as_ref();
         assert!(vmcore.is_some_and(|dump| dump.complete), "{}", console());
-        let target = Target::open(&result.files.disks[0]).unwrap();
+        let disk = BlockDevice::whole(&result.files.disks[0]).unwrap();
+        let target = Target::open(&disk).unwrap();
         let found = target.find_dumps(&job.plan.dump_directory).unwrap();
-        let dump = target.open_dump(&found[0].path).unwrap();
+        let dump = target.open_dump(&found.dumps[0].path).unwrap();
         copy(&dump, dump.len(), &root.join("elf"));
         Self {
             image: job.image.clone(),

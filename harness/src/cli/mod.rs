@@ -1,19 +1,23 @@
 //! The command: one file a subcommand.
 
 mod check;
+mod compare;
 mod devices;
 mod diagnose;
 mod doctor;
+mod drive;
 mod image;
 mod list;
+mod named;
 mod progress;
 mod run;
 mod schema;
+mod search;
 mod shell;
 mod show;
 mod vmcore;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,9 +44,11 @@ pub struct Args {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found; vmcore:
-       the dump is complete
+       the dump is complete; compare: the second drill leaves a dump, every time; search: a
+       smallest value was found
   1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
-       check: an error or a warning; vmcore: the dump is incomplete or damaged
+       check: an error or a warning; vmcore: the dump is incomplete or damaged; compare: does not
+       fix, breaks, or not the same outcome every time; search: no value leaves a dump
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read, not a dump
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump
@@ -59,6 +65,9 @@ Environment:
 enum Command {
     /// Run drills and compare their outcomes with the snapshots.
     Run(run::Run),
+    // What is said of these two is longer, and stands with their arguments.
+    Compare(compare::Compare),
+    Search(search::Search),
     /// List scenarios and their variants.
     List(list::List),
     /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
@@ -92,6 +101,16 @@ pub(crate) fn width() -> usize {
         .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
 }
 
+/// To standard output, with styles only where it is a terminal.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Nobody reads on: that is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| CliError::harness(format!("cannot write: {error}"))),
+    }
+}
+
 /// How a command ended, if not by an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -101,6 +120,8 @@ pub enum Status {
     Changed,
     /// A log shows that something went wrong.
     Fault,
+    /// A change was not shown to be good, or no value of a setting was.
+    NotShown,
     /// Some drill gave no outcome.
     Harness,
     /// A dump is incomplete or damaged.
@@ -120,7 +141,11 @@ impl Status {
     pub fn code(self) -> u8 {
         match self {
             Status::Good => 0,
-            Status::Changed | Status::Fault | Status::Lacking | Status::Mistakes => 1,
+            Status::Changed
+            | Status::Fault
+            | Status::Lacking
+            | Status::Mistakes
+            | Status::NotShown => 1,
             Status::Input => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
@@ -242,6 +267,8 @@ impl Args {
         let context = Context { project, cache };
         match self.command {
             Command::Run(run) => run.execute(&context),
+            Command::Compare(compare) => compare.execute(&context),
+            Command::Search(search) => search.execute(&context),
             Command::List(list) => list.execute(&context),
             Command::Show(show) => show.execute(&context),
             Command::Shell(shell) => shell.execute(&context),

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
+use super::drive::{End, Signals, drive};
 use super::progress::Shown;
 use super::{CliError, Context, Status};
 use crate::machine::{Accel, AccelChoice};
 use crate::report::{Compared, Finished, Terminal, Totals, write_json, write_junit};
-use crate::run::{self, Capacity, DrillResult, Event, HarnessError, Job, Shell};
-use crate::scenario::{Drill, DrillId};
+use crate::run::{self, DrillResult, HarnessError, Job, Shell};
+use crate::scenario::Drill;
 use crate::snapshot::{compare, text};
 
 /// Run drills and compare their outcomes with the snapshots.
@@ -135,43 +134,31 @@ impl Run {
     }
 
     async fn drive(self, context: &Context, jobs: Vec<Job>) -> Result<Status, CliError> {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::harness)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::harness)?;
+        let mut signals = Signals::new()?;
         let begin = Instant::now();
         let jobs: Vec<Arc<Job>> = jobs.into_iter().map(Arc::new).collect();
-        let ids: Vec<DrillId> = jobs.iter().map(|job| job.drill.id.clone()).collect();
-        let mut terminal = Terminal::new(&ids);
+        let names = jobs.iter().map(|job| job.drill.id.to_string()).collect();
+        let mut terminal = Terminal::new(names);
         let mut finished = Vec::new();
-
-        let (sender, mut events) = mpsc::unbounded_channel();
-        // Dropping it, as every way out of this function does, kills every machine.
-        let mut all = std::pin::pin!(run::all(jobs.clone(), Capacity::of_host(self.jobs), sender));
-        let mut running = true;
-        loop {
-            tokio::select! {
-                // An interrupt counts before what it may have brought about.
-                biased;
-                _ = interrupt.recv() => return Ok(Status::Interrupted(2)),
-                _ = terminate.recv() => return Ok(Status::Interrupted(15)),
-                () = &mut all, if running => running = false,
-                event = events.recv() => match event {
-                    Some(Event::Started { id }) => terminal.started(&id),
-                    Some(Event::Phase { id, phase, .. }) => terminal.phase(&id, phase),
-                    Some(Event::Finished { id, result }) => {
-                        let job = jobs.iter().find(|job| job.drill.id == id);
-                        let result = match job {
-                            Some(job) => self.compare(context, job, result),
-                            None => continue,
-                        };
-                        let drill = Finished { id, result: result? };
-                        terminal.finished(&drill);
-                        finished.push(drill);
-                    }
-                    None => break,
-                },
-            }
+        let end = drive(
+            &jobs,
+            self.jobs,
+            &mut signals,
+            &mut terminal,
+            |terminal, index, job, result| {
+                let id = job.drill.id.clone();
+                let result = self.compare(context, job, result)?;
+                let drill = Finished { id, result };
+                terminal.finished(index, &drill);
+                finished.push((index, drill));
+                Ok(())
+            },
+        );
+        if let End::Interrupted(signal) = end.await? {
+            return Ok(Status::Interrupted(signal));
         }
-        finished.sort_by_key(|drill| ids.iter().position(|id| *id == drill.id));
+        finished.sort_by_key(|(index, _)| *index);
+        let finished: Vec<Finished> = finished.into_iter().map(|(_, drill)| drill).collect();
         terminal.summary(&finished, begin.elapsed());
         if let Some(file) = &self.junit {
             write_junit(file, &finished, begin.elapsed()).map_err(unwritable(file))?;
@@ -200,10 +187,11 @@ impl Run {
         let new = text(&drill.outcome).map_err(CliError::harness)?;
         let comparison = compare(&context.project.snapshots(), &job.drill.id, &new);
         let kept = match self.keep || !comparison.as_expected() {
-            true => Some(
-                run::keep(&self.keep_in, job, &drill, self.keep)
-                    .map_err(unwritable(&self.keep_in))?,
-            ),
+            true => {
+                let directory = self.keep_in.join(job.drill.id.to_string());
+                run::keep(&directory, job, &drill, self.keep).map_err(unwritable(&directory))?;
+                Some(directory)
+            }
             false => None,
         };
         Ok(Ok(Compared {
@@ -222,6 +210,6 @@ pub(super) fn announce(accel: &AccelChoice) {
     }
 }
 
-fn unwritable(file: &std::path::Path) -> impl Fn(std::io::Error) -> CliError {
+pub(super) fn unwritable(file: &std::path::Path) -> impl Fn(std::io::Error) -> CliError {
     move |error| CliError::harness(format!("cannot write {}: {error}", file.display()))
 }

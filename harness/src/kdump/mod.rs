@@ -14,3 +14,5 @@ mod shell;
 pub mod suse;
 pub mod sysconfig;
 pub(crate) mod words;
+
+pub use words::kernel_words;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{ConfigFile, Fault, Reading, placed, shown};
 use super::flavour::Flavour;
@@ -11,7 +11,7 @@ use super::shell::{self, Assignment, Dialect};
 use crate::suggest;
 
 /// /etc/sysconfig/kdump. An absent key has the flavour's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "SCREAMING_SNAKE_CASE", default)]
 pub struct Sysconfig {
     /// The capture kernel's command line before removal and addition; the first kernel's by

@@ -48,7 +48,7 @@ pub(super) fn shell_words(text: &str) -> Result<Vec<String>, Unclosed> {
 
 /// Splits a kernel command line as `next_arg()` in the kernel's lib/cmdline.c does: blanks
 /// separate, except between double quotes; quotes stay in the word.
-pub(super) fn kernel_words(text: &str) -> Vec<&str> {
+pub fn kernel_words(text: &str) -> Vec<&str> {
     kernel_words_at(text)
         .into_iter()
         .map(|word| &text[word])

@@ -5,6 +5,8 @@ mod findings;
 mod json;
 mod junit;
 mod page;
+mod proof;
+mod search;
 mod snippet;
 mod terminal;
 mod vmcore;
@@ -17,6 +19,8 @@ pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
 pub use findings::{findings_json, findings_schema, findings_text};
 pub use json::write_json;
 pub use junit::write_junit;
+pub use proof::{proof_json, proof_text};
+pub use search::{search_head, search_json, search_text, trial_line};
 pub use terminal::Terminal;
 pub use vmcore::{Looked, State, vmcore_json, vmcore_schema, vmcore_text};
 
@@ -30,6 +34,8 @@ use serde_json::Value;
 use crate::run::{DrillResult, HarnessError};
 use crate::scenario::DrillId;
 use crate::snapshot::Comparison;
+use crate::units::Bytes;
+use crate::verdict::outcome::{Cause, Outcome};
 
 /// One finished drill, compared: what the reports are made from.
 #[derive(Debug)]
@@ -75,6 +81,19 @@ impl Totals {
         }
         totals
     }
+}
+
+/// `no-vmcore (irq-vector-exhaustion)`, `vmcore-saved`.
+pub(crate) fn answer(outcome: &Outcome) -> String {
+    match outcome.cause == Cause::NONE {
+        true => outcome.verdict.to_string(),
+        false => format!("{} ({})", outcome.verdict, outcome.cause),
+    }
+}
+
+/// `58.6 MiB`.
+pub(crate) fn mebibytes(bytes: Bytes) -> String {
+    format!("{:.1} MiB", bytes.0 as f64 / Bytes::MIB as f64)
 }
 
 /// `9.8 s`, `2 m 05 s`.

@@ -59,7 +59,19 @@ impl Text {
         self.plain(&format!(" [... {more} more characters]"))
     }
 
-    fn width(&self) -> usize {
+    /// With blanks behind it, up to a column.
+    pub(super) fn padded(self, columns: usize) -> Self {
+        let missing = columns.saturating_sub(self.width());
+        self.plain(&" ".repeat(missing))
+    }
+
+    /// With blanks before it, up to a column: for numbers.
+    pub(super) fn right(self, columns: usize) -> Self {
+        let missing = columns.saturating_sub(self.width());
+        Text::new().plain(&" ".repeat(missing)).then(self)
+    }
+
+    pub(super) fn width(&self) -> usize {
         self.0.iter().map(|(_, char)| columns(*char)).sum()
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Compared, Finished, Totals, seconds};
-use crate::scenario::DrillId;
+use super::{Compared, Finished, Totals, answer, seconds};
+use crate::run::{DrillResult, HarnessError};
 use crate::snapshot::{Comparison, diff};
-use crate::verdict::outcome::{Cause, Phase};
+use crate::verdict::outcome::{Phase, Verdict};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -23,37 +23,34 @@ const BOLD: Style = Style::new().bold();
 /// The reporter on stderr.
 pub struct Terminal {
     bars: MultiProgress,
-    running: HashMap<DrillId, ProgressBar>,
+    names: Vec<String>,
+    running: HashMap<usize, ProgressBar>,
     live: bool,
     width: usize,
-    total: usize,
     done: usize,
 }
 
 impl Terminal {
-    /// For a run of these drills. Bars appear only where stderr is a terminal.
-    pub fn new(drills: &[DrillId]) -> Self {
+    /// For a run of jobs with these names. Bars appear only where stderr is a terminal.
+    pub fn new(names: Vec<String>) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let live = !bars.is_hidden();
-        let width = drills
-            .iter()
-            .map(|id| id.to_string().len())
-            .max()
-            .unwrap_or(0);
+        let width = names.iter().map(String::len).max().unwrap_or(0);
         Self {
             bars,
+            names,
             running: HashMap::new(),
             live,
             width,
-            total: drills.len(),
             done: 0,
         }
     }
 
-    /// A drill's machine starts.
-    pub fn started(&mut self, id: &DrillId) {
+    /// A job's machine starts.
+    pub fn started(&mut self, job: usize) {
+        let name = self.name(job);
         if !self.live {
-            anstream::eprintln!("   start  {id}");
+            anstream::eprintln!("   start  {}", name.trim_end());
             return;
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
@@ -61,57 +58,78 @@ impl Terminal {
         {
             bar.set_style(style);
         }
-        bar.set_prefix(format!("{:width$}", id.to_string(), width = self.width));
+        bar.set_prefix(name);
         bar.set_message("firmware");
         bar.enable_steady_tick(Duration::from_millis(250));
-        self.running.insert(id.clone(), bar);
+        self.running.insert(job, bar);
     }
 
-    /// A drill reached a phase.
-    pub fn phase(&mut self, id: &DrillId, phase: Phase) {
-        if let Some(bar) = self.running.get(id) {
+    /// A job reached a phase.
+    pub fn phase(&mut self, job: usize, phase: Phase) {
+        if let Some(bar) = self.running.get(&job) {
             bar.set_message(phase.to_string());
         }
     }
 
-    /// A drill is over.
-    pub fn finished(&mut self, drill: &Finished) {
-        if let Some(bar) = self.running.remove(&drill.id) {
+    /// A drill of `crashdrill run` is over.
+    pub fn finished(&mut self, job: usize, drill: &Finished) {
+        match &drill.result {
+            Ok(compared) => {
+                let (style, word) = match compared.comparison {
+                    Comparison::Same => (GOOD, "      ok"),
+                    Comparison::Accepted { .. } => (NEW, "accepted"),
+                    Comparison::New { .. } => (NEW, "     new"),
+                    Comparison::Changed { .. } => (BAD, " CHANGED"),
+                };
+                self.line(job, style, word, &ended(&compared.drill));
+                let explained = explain(compared);
+                self.bars.suspend(|| anstream::eprint!("{explained}"));
+            }
+            Err(error) => self.failed(job, error),
+        }
+    }
+
+    /// A drill that is compared with no snapshot is over.
+    pub fn outcome(&mut self, job: usize, drill: &DrillResult) {
+        let (style, word) = match drill.outcome.verdict {
+            Verdict::VmcoreSaved => (GOOD, "    dump"),
+            _ => (BAD, " no dump"),
+        };
+        self.line(job, style, word, &ended(drill));
+    }
+
+    /// The harness failed at a job.
+    pub fn failed(&mut self, job: usize, error: &HarnessError) {
+        self.line(job, BAD, "   ERROR", &error.to_string());
+    }
+
+    /// Writes to standard output, above what is running.
+    pub fn print(&self, text: &str) {
+        self.bars.suspend(|| anstream::print!("{text}"));
+    }
+
+    /// A job is over: the last that is said of it.
+    pub fn over(&mut self, job: usize) {
+        if let Some(bar) = self.running.remove(&job) {
             bar.finish_and_clear();
         }
         self.done += 1;
-        let count = format!("[{:>w$}/{}]", self.done, self.total, w = digits(self.total));
-        let lines = self.describe(drill, &count);
-        self.bars.suspend(|| anstream::eprint!("{lines}"));
     }
 
-    fn describe(&self, drill: &Finished, count: &str) -> String {
-        let name = format!("{:width$}", drill.id.to_string(), width = self.width);
-        let compared = match &drill.result {
-            Ok(compared) => compared,
-            Err(error) => {
-                return format!("{BAD}   ERROR{BAD:#}  {DIM}{count}{DIM:#} {name}  {error}\n");
-            }
-        };
-        let outcome = &compared.drill.outcome;
-        let cause = if outcome.cause == Cause::NONE {
-            String::new()
-        } else {
-            format!(" ({})", outcome.cause)
-        };
-        let (style, word) = match compared.comparison {
-            Comparison::Same => (GOOD, "      ok"),
-            Comparison::Accepted { .. } => (NEW, "accepted"),
-            Comparison::New { .. } => (NEW, "     new"),
-            Comparison::Changed { .. } => (BAD, " CHANGED"),
-        };
-        let time = seconds(compared.drill.elapsed);
-        let mut text = format!(
-            "{style}{word}{style:#}  {DIM}{count}{DIM:#} {name}  {time:>8}  {}{cause}\n",
-            outcome.verdict
-        );
-        text.push_str(&explain(compared));
-        text
+    fn line(&mut self, job: usize, style: Style, word: &str, text: &str) {
+        self.over(job);
+        let name = self.name(job);
+        let total = self.names.len();
+        let count = format!("[{:>w$}/{total}]", self.done, w = digits(total));
+        self.bars.suspend(|| {
+            anstream::eprintln!("{style}{word}{style:#}  {DIM}{count}{DIM:#} {name}  {text}");
+        });
+    }
+
+    /// Padded, so that what follows stands in one column.
+    fn name(&self, job: usize) -> String {
+        let name = self.names.get(job).map_or("", String::as_str);
+        format!("{name:width$}", width = self.width)
     }
 
     /// The run is over: the numbers, and what to do about them.
@@ -138,6 +156,12 @@ impl Terminal {
             );
         }
     }
+}
+
+/// `  21.3 s  no-vmcore (irq-vector-exhaustion)`.
+fn ended(drill: &DrillResult) -> String {
+    let time = seconds(drill.elapsed);
+    format!("{time:>8}  {}", answer(&drill.outcome))
 }
 
 /// For a drill that did not end as expected: what changed, and where to look.

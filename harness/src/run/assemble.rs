@@ -11,6 +11,7 @@ use crate::initramfs::{self, Archive, Content, Parts};
 use crate::kdump::conf::Filesystem;
 use crate::machine::Disk;
 use crate::target;
+use crate::units::Bytes;
 
 /// busybox has these as applets, so that a core collector may name them.
 const APPLETS: [&str; 2] = ["cp", "dd"];
@@ -20,6 +21,8 @@ const APPLETS: [&str; 2] = ["cp", "dd"];
 pub struct Assembled {
     /// The first kernel's initramfs.
     pub initramfs: File,
+    /// Size of the capture kernel's initramfs, which lies in it.
+    pub capture_initramfs: Bytes,
     /// For each disk of [`crate::machine::MachinePlan::file_disks`], in that order.
     pub disks: Vec<File>,
 }
@@ -51,14 +54,20 @@ pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), H
 /// # Errors
 /// See [`archives`]; no space for temporary files, mke2fs.
 pub fn files(plan: &Plan, image: &Image) -> Result<Assembled, HarnessError> {
-    let (first, _) = archives(plan, image)?;
-    let initramfs = write(&first).map_err(|error| assemble("the initramfs", error))?;
+    let (first, capture) = archives(plan, image)?;
+    let wrong = |error| assemble("the initramfs", error);
+    let capture_initramfs = Bytes(capture.size().map_err(wrong)?);
+    let initramfs = write(&first).map_err(wrong)?;
     let disks = plan
         .machine
         .file_disks()
         .map(|(_, disk)| format(disk, image))
         .collect::<Result<_, _>>()?;
-    Ok(Assembled { initramfs, disks })
+    Ok(Assembled {
+        initramfs,
+        capture_initramfs,
+        disks,
+    })
 }
 
 fn write(archive: &Archive) -> std::io::Result<File> {

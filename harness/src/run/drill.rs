@@ -41,18 +41,18 @@ const ROOM: i64 = 4 << 20;
 /// Reports kept byte for byte, at most.
 const MAX_REPORTS: usize = 4 << 20;
 
-/// Runs one drill. Dropping the future kills its machine.
+/// Runs one drill, which is number `index` of the run. Dropping the future kills its machine.
 ///
 /// # Errors
 /// The harness failed; the guest's misfortunes are outcomes.
 pub(super) async fn run(
     job: &Job,
+    index: usize,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<DrillResult, HarnessError> {
     // The receiver is gone only when the whole run is being dropped.
     let tell = |event| drop(events.send(event));
-    let id = &job.drill.id;
-    tell(Event::Started { id: id.clone() });
+    tell(Event::Started { job: index });
     let files = assemble::files(&job.plan, &job.image)?;
 
     let begin = Instant::now();
@@ -61,7 +61,7 @@ pub(super) async fn run(
     let stop = watch
         .until_over(&mut machine, |phase, at| {
             tell(Event::Phase {
-                id: id.clone(),
+                job: index,
                 phase,
                 at,
             })
@@ -90,6 +90,7 @@ pub(super) async fn run(
         console,
         reports,
         timeline,
+        capture_total,
         capture_memory,
         ..
     } = watch;
@@ -105,6 +106,7 @@ pub(super) async fn run(
         timeline,
         qemu_said: machine.stderr_tail(),
         elapsed,
+        capture_total,
         capture_memory,
         files,
     })
@@ -150,8 +152,8 @@ struct Watch {
     console: Vec<u8>,
     reports: Vec<u8>,
     timeline: Vec<Began>,
-    /// What the capture kernel had, in bytes.
-    capture_total: Option<u64>,
+    /// What the capture kernel had.
+    capture_total: Option<Bytes>,
     /// The most of it that was in use.
     capture_memory: Option<Bytes>,
     last_byte: Instant,
@@ -275,12 +277,12 @@ impl Watch {
                     memory,
                     ..
                 } => {
-                    self.capture_total = Some(memory);
+                    self.capture_total = Some(Bytes(memory));
                 }
                 Report::Saved { memory_low, .. } => {
                     self.capture_memory = self
                         .capture_total
-                        .map(|total| Bytes(total.saturating_sub(memory_low)));
+                        .map(|total| Bytes(total.0.saturating_sub(memory_low)));
                 }
                 _ => {}
             }

@@ -4,33 +4,26 @@
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{DrillResult, Job};
 use crate::image::BootKernel;
 use crate::machine::{Chardev, Files, arguments, pretty};
 
 /// Writes the console log, the reports, QEMU's command line and, with `everything`, initramfs and
-/// disks to a directory of mode 0700 below `parent`, named after the drill; an older one of the
-/// same drill is replaced.
+/// disks to `directory`, which gets mode 0700; an older one is replaced.
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn keep(
-    parent: &Path,
-    job: &Job,
-    result: &DrillResult,
-    everything: bool,
-) -> io::Result<PathBuf> {
-    let directory = parent.join(job.drill.id.to_string());
-    match std::fs::remove_dir_all(&directory) {
+pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool) -> io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&directory)?;
+        .create(directory)?;
     std::fs::write(directory.join("console.log"), &result.console)?;
     std::fs::write(directory.join("reports.log"), &result.reports)?;
     if !result.qemu_said.is_empty() {
@@ -44,7 +37,7 @@ pub fn keep(
             copy(disk, &directory.join(name))?;
         }
     }
-    Ok(directory)
+    Ok(())
 }
 
 /// The names under which a drill's files are kept and shown.

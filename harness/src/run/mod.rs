@@ -67,6 +67,8 @@ pub struct DrillResult {
     pub qemu_said: String,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
+    /// The capture kernel's MemTotal, if it came up.
+    pub capture_total: Option<Bytes>,
     /// The most memory that the capture kernel had in use, as its /init saw it.
     pub capture_memory: Option<Bytes>,
     /// Disks and archives. They vanish with the process unless they are copied out.

@@ -72,27 +72,24 @@ pub struct Load {
 /// Runs the jobs, in their order as far as the capacity goes, and tells `events` about each.
 /// Dropping the future ends every machine that runs.
 pub async fn all(jobs: Vec<Arc<Job>>, capacity: Capacity, events: mpsc::UnboundedSender<Event>) {
-    let mut waiting: VecDeque<Arc<Job>> = jobs.into();
+    let mut waiting: VecDeque<(usize, Arc<Job>)> = jobs.into_iter().enumerate().collect();
     let mut running: Vec<Arc<Job>> = Vec::new();
     let mut tasks = JoinSet::new();
     loop {
-        while let Some(next) = waiting.front() {
+        while let Some((_, next)) = waiting.front() {
             let loads: Vec<Load> = running.iter().map(|job| job.load()).collect();
             if !capacity.admits(&loads, next.load()) {
                 break;
             }
-            let Some(job) = waiting.pop_front() else {
+            let Some((index, job)) = waiting.pop_front() else {
                 break;
             };
             running.push(job.clone());
             let events = events.clone();
             tasks.spawn(async move {
-                let result = drill::run(&job, &events).await.map(Box::new);
+                let result = drill::run(&job, index, &events).await.map(Box::new);
                 // The receiver is gone only when the whole run is being dropped.
-                let _ = events.send(Event::Finished {
-                    id: job.drill.id.clone(),
-                    result,
-                });
+                let _ = events.send(Event::Finished { job: index, result });
                 job
             });
         }
@@ -113,7 +110,7 @@ pub async fn all(jobs: Vec<Arc<Job>>, capacity: Capacity, events: mpsc::Unbounde
 /// The harness failed.
 pub fn one(job: &Job) -> Result<DrillResult, HarnessError> {
     let (events, _) = mpsc::unbounded_channel();
-    runtime()?.block_on(drill::run(job, &events))
+    runtime()?.block_on(drill::run(job, 0, &events))
 }
 
 #[cfg(test)]

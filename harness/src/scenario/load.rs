@@ -72,6 +72,61 @@ impl Drill {
         }
         self.source.bad(all.sorted(usize::MAX))
     }
+
+    /// The same drill with another value at `path`, as a variant would put it there, and checked as
+    /// a variant is.
+    ///
+    /// # Errors
+    /// What is wrong with it, underlined at what the file has there.
+    pub fn with(
+        &self,
+        path: &Path,
+        value: Setting,
+        facts_of: FactsOf,
+    ) -> Result<Self, BadScenario> {
+        let there = (0..=path.0.len())
+            .rev()
+            .find_map(|depth| self.tree.get(&Path(path.0[..depth].to_vec())));
+        let span = there.map_or(0..0, |node| first_line(&self.source.text, &node.span));
+        let value = match value {
+            Setting::Number(number) => Value::Unsigned(number),
+            Setting::Text(text) => Value::Text(text),
+        };
+        let patches = [Entry {
+            key: path.to_string(),
+            key_span: span.clone(),
+            value: Node::new(value, span),
+        }];
+        let (tree, refusals) = patch::apply(&self.tree, &patches);
+        let mut all = Collected::default();
+        let refused = !refusals.is_empty();
+        for refusal in refusals {
+            all.add(None, refusal.into());
+        }
+        let variant = self.id.variant.as_deref();
+        let drill = drill(
+            &self.source,
+            tree,
+            variant,
+            &patches,
+            refused,
+            facts_of,
+            &mut all,
+        );
+        match drill {
+            Some(drill) if all.0.is_empty() => Ok(drill),
+            _ => Err(self.source.bad(all.sorted(usize::MAX))),
+        }
+    }
+}
+
+/// A value for [`Drill::with`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// A whole number.
+    Number(u64),
+    /// Text, also for sizes.
+    Text(String),
 }
 
 /// Reads and parses a file.
@@ -151,43 +206,9 @@ pub fn parse(
         for refusal in refusals {
             all.add(*variant, refusal.into());
         }
-        let decoded = decode::decode::<Scenario>(&tree);
-        for error in &decoded.errors {
-            let found = match removed_by(patches, error) {
-                Some(key_span) => Found {
-                    start: key_span.start,
-                    end: key_span.end,
-                    ..found_error(&tree, text, error)
-                },
-                None => found_error(&tree, text, error),
-            };
-            all.add(*variant, found);
-        }
-        let Some(scenario) = decoded.value else {
-            continue;
-        };
-        for problem in check::check(&scenario, facts_of) {
-            let touched = |path: &Path| {
-                decoded
-                    .replaced
-                    .iter()
-                    .any(|place| place.holds(path) || path.holds(place))
-            };
-            // What rests on a value that is wrong itself is not known.
-            if !refused && !touched(&problem.path) && !problem.rests_on.iter().any(touched) {
-                all.add(*variant, found_problem(&tree, &source, &problem));
-            }
-        }
-        drills.push(Drill {
-            id: DrillId {
-                scenario: scenario.name.clone(),
-                variant: variant.map(str::to_owned),
-            },
-            scenario,
-            file: file.to_owned(),
-            source: source.clone(),
-            tree: Arc::new(tree),
-        });
+        drills.extend(drill(
+            &source, tree, *variant, patches, refused, facts_of, &mut all,
+        ));
     }
     if !all.0.is_empty() {
         return Err(source.bad(all.sorted(variants.len())));
@@ -200,6 +221,54 @@ pub fn parse(
         file: file.to_owned(),
         name,
         drills,
+    })
+}
+
+/// One variant's tree to its drill; what is wrong with it goes to `all`.
+fn drill(
+    source: &Source,
+    tree: Node,
+    variant: Option<&str>,
+    patches: &[Entry],
+    refused: bool,
+    facts_of: FactsOf,
+    all: &mut Collected,
+) -> Option<Drill> {
+    let text = &source.text;
+    let decoded = decode::decode::<Scenario>(&tree);
+    for error in &decoded.errors {
+        let found = match removed_by(patches, error) {
+            Some(key_span) => Found {
+                start: key_span.start,
+                end: key_span.end,
+                ..found_error(&tree, text, error)
+            },
+            None => found_error(&tree, text, error),
+        };
+        all.add(variant, found);
+    }
+    let scenario = decoded.value?;
+    for problem in check::check(&scenario, facts_of) {
+        let touched = |path: &Path| {
+            decoded
+                .replaced
+                .iter()
+                .any(|place| place.holds(path) || path.holds(place))
+        };
+        // What rests on a value that is wrong itself is not known.
+        if !refused && !touched(&problem.path) && !problem.rests_on.iter().any(touched) {
+            all.add(variant, found_problem(&tree, source, &problem));
+        }
+    }
+    Some(Drill {
+        id: DrillId {
+            scenario: scenario.name.clone(),
+            variant: variant.map(str::to_owned),
+        },
+        scenario,
+        file: source.file.clone(),
+        source: source.clone(),
+        tree: Arc::new(tree),
     })
 }
 

@@ -15,5 +15,5 @@ mod tree;
 
 pub use check::{DeviceFacts, FactsOf, Problem, TableRule};
 pub use diagnostics::{BadScenario, Fault};
-pub use load::{Drill, DrillId, ScenarioFile, parse, read};
+pub use load::{Drill, DrillId, ScenarioFile, Setting, parse, read};
 pub use path::{Path, PathError, Step};

@@ -16,7 +16,7 @@ use crate::kdump::sysconfig::Sysconfig;
 use crate::units::{Bytes, Cpus, Millis, Slot, TableSize};
 
 /// One variant of one scenario file: a whole, concrete description of a drill.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Scenario {
     /// The file's own name without `.yaml`: small letters, digits and hyphens.
@@ -48,7 +48,7 @@ pub struct Scenario {
 }
 
 /// The emulated machine.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Machine {
     /// Chipset. On `pc`, interrupt lines use preallocated ISA vectors, so a shortage of vectors
@@ -105,7 +105,7 @@ pub enum Apic {
 }
 
 /// One line of `machine.devices`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Device {
     /// What it is; `crashdrill devices` lists the catalogue.
@@ -174,7 +174,7 @@ pub enum DeviceKind {
 }
 
 /// The kernel that is going to die.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct FirstKernel {
     /// Added to its command line.
@@ -185,7 +185,7 @@ pub struct FirstKernel {
 }
 
 /// How the first kernel dies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Crash {
     /// The CPU that writes `c` to /proc/sysrq-trigger. With flat routing under TCG a crash on
@@ -194,7 +194,7 @@ pub struct Crash {
 }
 
 /// kdump's own configuration, as the customer has it.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Kdump {
     /// Whose kdump reads it.
@@ -208,7 +208,8 @@ pub struct Kdump {
 }
 
 /// /etc/sysconfig/kdump in a scenario.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum SysconfigFile {
     /// A mapping: an absent key has the flavour's default.
     Keys(Box<Sysconfig>),
@@ -264,7 +265,7 @@ impl JsonSchema for SysconfigFile {
 }
 
 /// The kernel that saves the dump.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Capture {
     /// Drivers in the order in which they are loaded. By default those of `machine.devices`, in
@@ -275,7 +276,7 @@ pub struct Capture {
 }
 
 /// When to give up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
     /// For the whole drill, from QEMU's start.

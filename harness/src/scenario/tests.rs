@@ -276,3 +276,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_drill_with_another_value() {
+    let drill = good(GOOD).remove(1);
+    let path = |text: &str| text.parse::<Path>().unwrap();
+    let with = |text: &str, value| drill.with(&path(text), value, facts_of);
+
+    let more = with("machine.devices[0].count", Setting::Number(7)).unwrap();
+    assert_eq!(more.scenario.machine.devices[0].count, 7);
+    // Everything else is as it was, the variant's own value too.
+    assert_eq!(more.id, drill.id);
+    assert_eq!(append(&more), append(&drill));
+    // What the file does not say can be said.
+    let disk = with("machine.devices[1].size", Setting::Text("96M".to_owned())).unwrap();
+    assert_eq!(
+        disk.scenario.machine.devices[1].size,
+        Some(Bytes(96 * Bytes::MIB))
+    );
+    // And again.
+    let back = disk.with(
+        &path("machine.devices[1].size"),
+        Setting::Text("64M".to_owned()),
+        facts_of,
+    );
+    assert_eq!(
+        back.unwrap().scenario.machine.devices[1].size,
+        Some(Bytes(64 * Bytes::MIB))
+    );
+
+    for (at, value, complaint) in [
+        ("machine.memory", Setting::Text("1M".to_owned()), "1M"),
+        ("machine.devices[7].count", Setting::Number(1), "no item 7"),
+        ("machine.cpus", Setting::Number(0), "1 to 65535"),
+        ("nonsense", Setting::Number(0), "nonsense"),
+    ] {
+        let error = with(at, value).unwrap_err().render(100, false);
+        assert!(error.contains(complaint), "{at}: {error}");
+        assert!(error.contains("vector-exhaustion-nvme.yaml:"), "{error}");
+    }
+}

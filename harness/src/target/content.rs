@@ -1,5 +1,7 @@
 //! What a disk holds before the machine starts.
 
+use std::fmt;
+
 use crate::kdump::conf::Filesystem;
 use crate::units::Bytes;
 
@@ -52,6 +54,18 @@ pub enum FormatError {
     Label(String),
 }
 
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Blank => f.write_str("blank"),
+            Content::Filesystem(format) => {
+                let name = format.filesystem.name();
+                write!(f, "{name} UUID={} LABEL={}", format.uuid, format.label)
+            }
+        }
+    }
+}
+
 impl Format {
     /// With the UUID and the label that every disk has which asks for no other.
     pub fn new(filesystem: Filesystem) -> Self {
@@ -91,6 +105,7 @@ impl Format {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => 16,
             Filesystem::Xfs => 12,
             Filesystem::Btrfs => 255,
+            Filesystem::Minix => 0,
         };
         if label.len() > most {
             return Err(FormatError::LongLabel {
@@ -114,6 +129,7 @@ impl Format {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => "mke2fs",
             Filesystem::Xfs => "mkfs.xfs",
             Filesystem::Btrfs => "mkfs.btrfs",
+            Filesystem::Minix => "mkfs.minix",
         }
     }
 
@@ -124,6 +140,7 @@ impl Format {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => Bytes(0),
             Filesystem::Xfs => Bytes(300 * Bytes::MIB),
             Filesystem::Btrfs => Bytes(109 * Bytes::MIB),
+            Filesystem::Minix => Bytes(u64::MAX),
         }
     }
 
@@ -145,6 +162,7 @@ impl Format {
             Filesystem::Btrfs => format!(
                 "-q -K -n 16384 -O ^skinny-metadata,^no-holes -R ^free-space-tree -U {uuid}"
             ),
+            Filesystem::Minix => String::new(),
         };
         let mut words: Vec<String> = options.split_whitespace().map(str::to_owned).collect();
         words.extend(["-L".to_owned(), self.label.clone()]);

@@ -200,7 +200,7 @@ fn real_disk() {
                 start.elapsed(),
                 found.format,
                 found.complete,
-                found.pages,
+                found.frames,
                 found.panic,
                 found.dmesg.map(|text| text.len()),
             ),

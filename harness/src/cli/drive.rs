@@ -1,0 +1,95 @@
+//! Jobs run and shown, until they are over or a signal comes: what every subcommand that runs
+//! drills has in common.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::CliError;
+use super::run::unwritable;
+use crate::report::Terminal;
+use crate::run::{self, Capacity, DrillResult, Event, HarnessError, Job};
+
+/// SIGINT and SIGTERM, from now on. What comes between two drives is not lost.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Within a runtime.
+    pub(super) fn new() -> Result<Self, CliError> {
+        let listen = |kind| signal(kind).map_err(CliError::harness);
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+}
+
+/// How a drive ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Every job gave a result.
+    Over,
+    /// By this signal; every machine is gone.
+    Interrupted(u8),
+}
+
+/// Runs the jobs, as many at once as `at_once` or the host allows. What comes of each is handed to
+/// `take` with its place in `jobs`, in the order in which they end; `take` is also the one to show
+/// it. An error of `take` ends every machine.
+pub(super) async fn drive(
+    jobs: &[Arc<Job>],
+    at_once: Option<NonZeroUsize>,
+    signals: &mut Signals,
+    terminal: &mut Terminal,
+    mut take: impl FnMut(
+        &mut Terminal,
+        usize,
+        &Job,
+        Result<Box<DrillResult>, HarnessError>,
+    ) -> Result<(), CliError>,
+) -> Result<End, CliError> {
+    let (sender, mut events) = mpsc::unbounded_channel();
+    // Dropping it, as every way out of this function does, kills every machine.
+    let all = run::all(jobs.to_vec(), Capacity::of_host(at_once), sender);
+    let mut all = std::pin::pin!(all);
+    let mut running = true;
+    loop {
+        tokio::select! {
+            // An interrupt counts before what it may have brought about.
+            biased;
+            _ = signals.interrupt.recv() => return Ok(End::Interrupted(2)),
+            _ = signals.terminate.recv() => return Ok(End::Interrupted(15)),
+            () = &mut all, if running => running = false,
+            event = events.recv() => match event {
+                Some(Event::Started { job }) => terminal.started(job),
+                Some(Event::Phase { job, phase, .. }) => terminal.phase(job, phase),
+                Some(Event::Finished { job: index, result }) => {
+                    if let Some(job) = jobs.get(index) {
+                        take(terminal, index, job, result)?;
+                    }
+                }
+                None => return Ok(End::Over),
+            },
+        }
+    }
+}
+
+/// Keeps everything that a drill leaves in `directory`, if that is asked for.
+pub(super) fn keep_if(
+    asked: bool,
+    directory: &Path,
+    job: &Job,
+    drill: &DrillResult,
+) -> Result<Option<PathBuf>, CliError> {
+    if !asked {
+        return Ok(None);
+    }
+    run::keep(directory, job, drill, true).map_err(unwritable(directory))?;
+    Ok(Some(directory.to_owned()))
+}
