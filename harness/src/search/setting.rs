@@ -21,7 +21,7 @@ const CRASHKERNEL_STEP: u64 = 4 * Bytes::MIB;
 const CPU_PARAMETERS: [&str; 2] = ["nr_cpus", "maxcpus"];
 
 static CPUS: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"(?:^|[\s"'=])(?:nr_cpus|maxcpus)=(?<number>\d+)(?:$|[\s"'])"#;
+    let pattern = r#"(?:^|[\s"'=])(?:nr_cpus|maxcpus)=(?<number>\d+)\b"#;
     // A unit test compiles it.
     Regex::new(pattern).unwrap_or_else(|error| unreachable!("{error}"))
 });

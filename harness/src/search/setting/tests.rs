@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::machine::catalogue;
 use crate::proof::tests::{bad, good};
-use crate::scenario::model::SysconfigFile;
 use crate::scenario::parse;
 use crate::search::tests::boot;
 
@@ -220,11 +219,12 @@ fn values_in_their_place() {
     let scenario = with("crashkernel", 84 * Bytes::MIB, Unit::Bytes);
     assert_eq!(scenario.crashkernel.to_string(), "84M@16M");
     let scenario = with("nr_cpus", 3, Unit::Number);
-    let SysconfigFile::Keys(keys) = scenario.kdump.sysconfig else {
-        panic!("the mapping became a text");
-    };
     assert_eq!(
-        keys.kdump_commandline_append.as_deref(),
+        at(
+            &serde_yaml::to_value(&scenario).unwrap(),
+            &"kdump.sysconfig.KDUMP_COMMANDLINE_APPEND".parse().unwrap()
+        )
+        .and_then(Yaml::as_str),
         Some("irqpoll nr_cpus=3 reset_devices")
     );
     let scenario = with("memory", 512 * Bytes::MIB, Unit::Bytes);
