@@ -194,7 +194,9 @@ fn modules(job: &Job, directory: &Path) -> Result<(), Failure> {
         .drivers
         .iter()
         .flat_map(|driver| &driver.modules);
-    for (number, module) in drivers.chain(&capture.order.filesystem_modules).enumerate() {
+    let filesystem = capture.order.target.filesystem();
+    let filesystem = filesystem.iter().flat_map(|filesystem| &filesystem.modules);
+    for (number, module) in drivers.chain(filesystem).enumerate() {
         let file = capture
             .modules
             .get(&module.path)

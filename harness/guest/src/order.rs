@@ -1,9 +1,10 @@
 //! What /init is to do: one file in the initramfs, written by the harness.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
+mod wire;
 
-use crate::words::{Line, SyntaxError, Words};
+use std::fmt::{self, Display};
+
+use crate::words::SyntaxError;
 
 /// Where the order lies in either initramfs.
 pub const ORDER_PATH: &str = "/etc/crashdrill/order";
@@ -28,6 +29,8 @@ pub struct Module {
     pub name: String,
     /// Path inside the initramfs.
     pub path: String,
+    /// Parameters for the module, as finit_module(2) takes them: `max_ports=4 debug`.
+    pub parameters: String,
 }
 
 /// A driver that the order names, with the modules it depends on.
@@ -48,6 +51,8 @@ pub struct Driver {
 pub struct FirstOrder {
     /// In this order.
     pub drivers: Vec<Driver>,
+    /// What kdumpctl says while it makes the capture initramfs, a line each.
+    pub messages: Vec<String>,
     /// argv of the image's own kexec, which loads the capture kernel.
     pub arm: Vec<String>,
     /// The CPU that writes to /proc/sysrq-trigger.
@@ -59,44 +64,119 @@ pub struct FirstOrder {
     pub shell: bool,
 }
 
-/// Load drivers, find the target, run the core collector, power off.
+/// Load drivers, find the target, save the dump as kdump's own script does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaptureOrder {
+    /// Whose script is acted out.
+    pub script: Script,
     /// In this order.
     pub drivers: Vec<Driver>,
-    /// Modules that the file system needs, loaded just before the mount (dependencies first).
-    pub filesystem_modules: Vec<Module>,
     /// Where the dump goes.
     pub target: Target,
-    /// Directory on the target, absolute, e.g. `/var/crash`.
+    /// How long to wait for the target to appear, in milliseconds of guest time.
+    pub wait_ms: u64,
+    /// Directory on the target, absolute, e.g. `/var/crash`. A raw target has no use for it.
     pub path: String,
-    /// argv of the core collector without source and destination; empty means `cp`-like copy is
-    /// not wanted: the harness always fills it (default `makedumpfile -l --message-level 7 -d 31`).
+    /// argv of the core collector, without source and destination. Never empty.
     pub collector: Vec<String>,
-    /// kdump.conf's kdump_pre: non-zero means no dump.
+    /// argv of kdump.conf's kdump_pre: non-zero means no dump.
     pub pre: Option<Vec<String>>,
-    /// kdump.conf's kdump_post: gets the status of the dump as its one argument.
+    /// argv of kdump.conf's kdump_post: gets the status of the dump as one more argument.
     pub post: Option<Vec<String>>,
+    /// argv of kdump.conf's kdump_emergency, which runs before the failure action.
+    pub emergency: Option<Vec<String>>,
     /// What to do when no dump could be made.
-    pub failure_action: Action,
-    /// What to do after a dump.
+    pub failure_action: FailureAction,
+    /// What to do after a dump, and after a failure action that does not end the machine.
     pub final_action: Action,
     /// Give the console an interactive shell instead of saving.
     pub shell: bool,
 }
 
+/// The scripts that save a dump differ in their order of events and in their words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// The /init that RHEL 6's mkdumprd writes.
+    Rhel6,
+    /// kdump.sh of RHEL 7.3 (kexec-tools of 2015 and 2016).
+    Rhel7,
+    /// kdump.sh of RHEL 8.4 and later (kexec-tools of 2020).
+    Rhel8,
+    /// kdump.sh of RHEL 9 (kexec-tools of 2021 and later).
+    Rhel9,
+    /// kdump.sh of Fedora (kdump-utils of 2026).
+    Fedora,
+}
+
 /// The dump target as kdump.conf names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub enum Target {
+    /// A file system on a local disk.
+    Filesystem(Filesystem),
+    /// A block device that the dump is written to as it is: `/dev/nvme0n1`.
+    Raw {
+        /// Its node.
+        device: String,
+    },
+    /// A directory that another machine exports.
+    Nfs {
+        /// The server, by name or address.
+        host: String,
+        /// The exported directory.
+        export: String,
+    },
+    /// Another machine's sshd.
+    Ssh {
+        /// Who logs in.
+        user: String,
+        /// The server, by name or address.
+        host: String,
+    },
+}
+
+/// A file system on a local disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filesystem {
     /// `/dev/nvme0n1`, `UUID=…` or `LABEL=…`.
     pub device: String,
     /// As mount(2) wants it: `ext4`.
-    pub filesystem: String,
-    /// How long to wait for the device to appear, in milliseconds of guest time.
-    pub wait_ms: u64,
+    pub kind: String,
+    /// Modules that it needs, loaded just before the mount (dependencies first).
+    pub modules: Vec<Module>,
 }
 
-/// kdump.conf's failure_action and final_action.
+/// kdump.conf's failure_action, which was once called `default`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailureAction {
+    /// Only this.
+    End(Action),
+    /// An interactive shell on the console, then the final action.
+    Shell,
+    /// Once more, to the root file system, then the final action.
+    DumpToRootfs(Filesystem),
+}
+
+impl Target {
+    /// The local file system, if it is one.
+    pub fn filesystem(&self) -> Option<&Filesystem> {
+        match self {
+            Target::Filesystem(filesystem) => Some(filesystem),
+            Target::Raw { .. } | Target::Nfs { .. } | Target::Ssh { .. } => None,
+        }
+    }
+}
+
+impl FailureAction {
+    /// The root file system, if it is needed.
+    pub fn root(&self) -> Option<&Filesystem> {
+        match self {
+            FailureAction::DumpToRootfs(root) => Some(root),
+            FailureAction::End(_) | FailureAction::Shell => None,
+        }
+    }
+}
+
+/// kdump.conf's final_action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// reboot(2) with RB_AUTOBOOT.
@@ -105,8 +185,6 @@ pub enum Action {
     Halt,
     /// reboot(2) with RB_POWER_OFF.
     PowerOff,
-    /// An interactive shell on the console.
-    Shell,
 }
 
 /// A file that is not an order.
@@ -125,242 +203,3 @@ impl Display for OrderError {
 }
 
 impl std::error::Error for OrderError {}
-
-impl Order {
-    /// The text of the file at [`ORDER_PATH`].
-    pub fn encode(&self) -> String {
-        match self {
-            Order::First(order) => order.encode(),
-            Order::Capture(order) => order.encode(),
-        }
-    }
-
-    /// Reads what [`Order::encode`] wrote.
-    ///
-    /// # Errors
-    /// Anything else, a text cut short included: its last line has to be `end`.
-    pub fn decode(text: &[u8]) -> Result<Self, OrderError> {
-        let mut lines = Lines {
-            rest: text,
-            number: 0,
-        };
-        lines.order().map_err(|why| OrderError {
-            line: lines.number,
-            why,
-        })
-    }
-}
-
-impl FirstOrder {
-    fn encode(&self) -> String {
-        let mut text = Line::new("first")
-            .word("crash-cpu", self.crash_cpu)
-            .word("token", &self.token)
-            .word("shell", self.shell)
-            .end();
-        encode_drivers(&mut text, &self.drivers);
-        text += &Line::new("arm").all("arg", &self.arm).end();
-        text + "end\n"
-    }
-}
-
-impl CaptureOrder {
-    fn encode(&self) -> String {
-        let mut text = Line::new("capture")
-            .word("path", &self.path)
-            .word("failure-action", self.failure_action)
-            .word("final-action", self.final_action)
-            .word("shell", self.shell)
-            .end();
-        text += &Line::new("target")
-            .word("device", &self.target.device)
-            .word("filesystem", &self.target.filesystem)
-            .word("wait-ms", self.target.wait_ms)
-            .end();
-        encode_drivers(&mut text, &self.drivers);
-        for module in &self.filesystem_modules {
-            text += &encode_module("filesystem-module", module);
-        }
-        text += &Line::new("collector").all("arg", &self.collector).end();
-        for (head, argv) in [("pre", &self.pre), ("post", &self.post)] {
-            if let Some(argv) = argv {
-                text += &Line::new(head).all("arg", argv).end();
-            }
-        }
-        text + "end\n"
-    }
-}
-
-fn encode_drivers(text: &mut String, drivers: &[Driver]) {
-    for driver in drivers {
-        *text += &Line::new("driver")
-            .word("name", &driver.name)
-            .optional("kept-out-by", driver.kept_out_by.as_ref())
-            .end();
-        for module in &driver.modules {
-            *text += &encode_module("module", module);
-        }
-    }
-}
-
-fn encode_module(head: &str, module: &Module) -> String {
-    Line::new(head)
-        .word("name", &module.name)
-        .word("path", &module.path)
-        .end()
-}
-
-struct Lines<'a> {
-    rest: &'a [u8],
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn next(&mut self) -> Result<Words<'a>, SyntaxError> {
-        self.number += 1;
-        let length = self
-            .rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .ok_or_else(|| SyntaxError::new("the order ends too early"))?;
-        let (line, rest) = self.rest.split_at(length);
-        self.rest = rest.get(1..).unwrap_or_default();
-        Words::parse(line)
-    }
-
-    fn order(&mut self) -> Result<Order, SyntaxError> {
-        let mut head = self.next()?;
-        let order = match head.head() {
-            "first" => {
-                let mut order = FirstOrder {
-                    drivers: Vec::new(),
-                    arm: Vec::new(),
-                    crash_cpu: head.parse_value("crash-cpu")?,
-                    token: head.take("token")?,
-                    shell: head.parse_value("shell")?,
-                };
-                head.finish()?;
-                self.items(|words| match words.head() {
-                    "arm" => {
-                        order.arm = words.take_all("arg");
-                        Ok(true)
-                    }
-                    _ => decode_driver(&mut order.drivers, words),
-                })?;
-                Order::First(order)
-            }
-            "capture" => {
-                let mut order = CaptureOrder {
-                    drivers: Vec::new(),
-                    filesystem_modules: Vec::new(),
-                    target: self.target()?,
-                    path: head.take("path")?,
-                    collector: Vec::new(),
-                    pre: None,
-                    post: None,
-                    failure_action: head.parse_value("failure-action")?,
-                    final_action: head.parse_value("final-action")?,
-                    shell: head.parse_value("shell")?,
-                };
-                head.finish()?;
-                self.items(|words| {
-                    match words.head() {
-                        "filesystem-module" => {
-                            order.filesystem_modules.push(decode_module(words)?);
-                        }
-                        "collector" => order.collector = words.take_all("arg"),
-                        "pre" => order.pre = Some(words.take_all("arg")),
-                        "post" => order.post = Some(words.take_all("arg")),
-                        _ => return decode_driver(&mut order.drivers, words),
-                    }
-                    Ok(true)
-                })?;
-                Order::Capture(order)
-            }
-            other => return Err(SyntaxError::new(format!("no order begins with `{other}`"))),
-        };
-        match self.rest {
-            [] => Ok(order),
-            _ => Err(SyntaxError::new("something follows `end`")),
-        }
-    }
-
-    fn target(&mut self) -> Result<Target, SyntaxError> {
-        let mut words = self.next()?;
-        if words.head() != "target" {
-            return Err(SyntaxError::new("`target` has to be the second line"));
-        }
-        let target = Target {
-            device: words.take("device")?,
-            filesystem: words.take("filesystem")?,
-            wait_ms: words.parse_value("wait-ms")?,
-        };
-        words.finish()?;
-        Ok(target)
-    }
-
-    /// Hands every line up to `end` to `item`, which says whether it knows the line.
-    fn items(
-        &mut self,
-        mut item: impl FnMut(&mut Words<'a>) -> Result<bool, SyntaxError>,
-    ) -> Result<(), SyntaxError> {
-        loop {
-            let mut words = self.next()?;
-            let head = words.head();
-            if head == "end" {
-                return words.finish();
-            }
-            if !item(&mut words)? {
-                return Err(SyntaxError::new(format!("`{head}` is out of place here")));
-            }
-            words.finish()?;
-        }
-    }
-}
-
-/// A `module` line belongs to the `driver` line before it.
-fn decode_driver(drivers: &mut Vec<Driver>, words: &mut Words<'_>) -> Result<bool, SyntaxError> {
-    match (words.head(), drivers.last_mut()) {
-        ("driver", _) => drivers.push(Driver {
-            name: words.take("name")?,
-            modules: Vec::new(),
-            kept_out_by: words.take_optional("kept-out-by"),
-        }),
-        ("module", Some(driver)) => driver.modules.push(decode_module(words)?),
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-fn decode_module(words: &mut Words<'_>) -> Result<Module, SyntaxError> {
-    Ok(Module {
-        name: words.take("name")?,
-        path: words.take("path")?,
-    })
-}
-
-impl Display for Action {
-    /// As kdump.conf spells it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Action::Reboot => "reboot",
-            Action::Halt => "halt",
-            Action::PowerOff => "poweroff",
-            Action::Shell => "shell",
-        })
-    }
-}
-
-impl FromStr for Action {
-    type Err = SyntaxError;
-
-    fn from_str(text: &str) -> Result<Self, SyntaxError> {
-        Ok(match text {
-            "reboot" => Action::Reboot,
-            "halt" => Action::Halt,
-            "poweroff" => Action::PowerOff,
-            "shell" => Action::Shell,
-            other => return Err(SyntaxError::new(format!("`{other}` is no action"))),
-        })
-    }
-}

@@ -74,7 +74,7 @@ pub enum Report {
         /// The CPU /init is bound to.
         cpu: u32,
     },
-    /// The dump target was found and mounted, or what stopped it.
+    /// The dump target was found and, unless it is raw, mounted, or what stopped it.
     Target {
         /// As the order named it.
         device: String,
@@ -83,9 +83,18 @@ pub enum Report {
         /// errno of mount(2), by name, if that failed.
         mount_error: Option<String>,
     },
-    /// kdump_pre or kdump_post ended.
+    /// The same of the root file system, for dump_to_rootfs.
+    Root {
+        /// As the order named it.
+        device: String,
+        /// The device node appeared in time.
+        found: bool,
+        /// errno of mount(2), by name, if that failed.
+        mount_error: Option<String>,
+    },
+    /// One of the user's scripts ended.
     Script {
-        /// `kdump_pre` or `kdump_post`.
+        /// `kdump_pre`, `kdump_post` or `kdump_emergency`; a script of a directory by its path.
         which: String,
         /// How it ended.
         status: Exit,
@@ -95,15 +104,24 @@ pub enum Report {
         /// How it ended.
         status: Exit,
         /// Free space on the target at that time, in bytes, from statvfs(3). makedumpfile with
-        /// RHEL 7's message level does not say itself that the target is full.
-        target_free: u64,
+        /// RHEL 7's message level does not say itself that the target is full. `None` of a target
+        /// that is no file system here.
+        target_free: Option<u64>,
     },
-    /// The dump was synced and carries its final name.
+    /// The program at the other end of the core collector's pipe ended: `dd` to a raw device, ssh.
+    Writer {
+        /// Its name.
+        program: String,
+        /// How it ended.
+        status: Exit,
+    },
+    /// The dump was synced and carries its final name, if it has one.
     Saved {
-        /// Path on the target's file system, e.g. `/var/crash/127.0.0.1-…/vmcore`.
+        /// Path on the target's file system, e.g. `/var/crash/127.0.0.1-…/vmcore`; the node of a
+        /// raw device.
         path: String,
-        /// Size in bytes.
-        bytes: u64,
+        /// Size in bytes, where it can be asked for.
+        bytes: Option<u64>,
         /// MemAvailable's (or MemFree's, before 3.14) lowest reading so far in this kernel, bytes.
         memory_low: u64,
     },
@@ -221,6 +239,17 @@ impl Report {
                 .word("device", device)
                 .word("found", found)
                 .optional("mount-error", mount_error.as_ref()),
+            Report::Root {
+                device,
+                found,
+                mount_error,
+            } => Line::new("root")
+                .word("device", device)
+                .word("found", found)
+                .optional("mount-error", mount_error.as_ref()),
+            Report::Writer { program, status } => Line::new("writer")
+                .word("program", program)
+                .word("status", status),
             Report::Script { which, status } => Line::new("script")
                 .word("which", which)
                 .word("status", status),
@@ -229,14 +258,14 @@ impl Report {
                 target_free,
             } => Line::new("collector")
                 .word("status", status)
-                .word("target-free", target_free),
+                .optional("target-free", target_free.as_ref()),
             Report::Saved {
                 path,
                 bytes,
                 memory_low,
             } => Line::new("saved")
                 .word("path", path)
-                .word("bytes", bytes)
+                .optional("bytes", bytes.as_ref())
                 .word("memory-low", memory_low),
             Report::Failed { step, error } => {
                 Line::new("failed").word("step", step).word("error", error)
@@ -298,17 +327,26 @@ impl Report {
                 found: words.parse_value("found")?,
                 mount_error: words.take_optional("mount-error"),
             },
+            "root" => Report::Root {
+                device: words.take("device")?,
+                found: words.parse_value("found")?,
+                mount_error: words.take_optional("mount-error"),
+            },
+            "writer" => Report::Writer {
+                program: words.take("program")?,
+                status: words.parse_value("status")?,
+            },
             "script" => Report::Script {
                 which: words.take("which")?,
                 status: words.parse_value("status")?,
             },
             "collector" => Report::Collector {
                 status: words.parse_value("status")?,
-                target_free: words.parse_value("target-free")?,
+                target_free: words.parse_optional("target-free")?,
             },
             "saved" => Report::Saved {
                 path: words.take("path")?,
-                bytes: words.parse_value("bytes")?,
+                bytes: words.parse_optional("bytes")?,
                 memory_low: words.parse_value("memory-low")?,
             },
             "failed" => Report::Failed {

@@ -121,9 +121,15 @@ impl<'a> Words<'a> {
 
     pub(crate) fn parse_value<T: FromStr>(&mut self, key: &str) -> Result<T, SyntaxError> {
         let value = self.take(key)?;
-        value
-            .parse()
-            .map_err(|_| SyntaxError::new(format!("`{key}={value}` is out of range or misspelt")))
+        parse(key, &value)
+    }
+
+    pub(crate) fn parse_optional<T: FromStr>(
+        &mut self,
+        key: &str,
+    ) -> Result<Option<T>, SyntaxError> {
+        let value = self.take_optional(key);
+        value.map(|value| parse(key, &value)).transpose()
     }
 
     pub(crate) fn finish(self) -> Result<(), SyntaxError> {
@@ -135,6 +141,12 @@ impl<'a> Words<'a> {
             ))),
         }
     }
+}
+
+fn parse<T: FromStr>(key: &str, value: &str) -> Result<T, SyntaxError> {
+    value
+        .parse()
+        .map_err(|_| SyntaxError::new(format!("`{key}={value}` is out of range or misspelt")))
 }
 
 fn unescape(value: &str) -> Result<String, SyntaxError> {

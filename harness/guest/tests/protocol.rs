@@ -1,6 +1,9 @@
 //! Round trips and hostile bytes for orders and reports.
 
-use crashdrill_guest::order::{Action, CaptureOrder, Driver, FirstOrder, Module, Order, Target};
+use crashdrill_guest::order::{
+    Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, Order, Script,
+    Target,
+};
 use crashdrill_guest::report::{Exit, Lines, MAX_LINE, Report, Role};
 use proptest::collection::vec;
 use proptest::option;
@@ -15,7 +18,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn module() -> impl Strategy<Value = Module> {
-    (text(), text()).prop_map(|(name, path)| Module { name, path })
+    (text(), text(), text()).prop_map(|(name, path, parameters)| Module {
+        name,
+        path,
+        parameters,
+    })
 }
 
 fn driver() -> impl Strategy<Value = Driver> {
@@ -32,54 +39,90 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         Just(Action::Reboot),
         Just(Action::Halt),
-        Just(Action::PowerOff),
-        Just(Action::Shell)
+        Just(Action::PowerOff)
+    ]
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    prop_oneof![
+        Just(Script::Rhel6),
+        Just(Script::Rhel7),
+        Just(Script::Rhel8),
+        Just(Script::Rhel9),
+        Just(Script::Fedora)
+    ]
+}
+
+fn filesystem() -> impl Strategy<Value = Filesystem> {
+    (text(), text(), vec(module(), 0..3)).prop_map(|(device, kind, modules)| Filesystem {
+        device,
+        kind,
+        modules,
+    })
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        filesystem().prop_map(Target::Filesystem),
+        text().prop_map(|device| Target::Raw { device }),
+        (text(), text()).prop_map(|(host, export)| Target::Nfs { host, export }),
+        (text(), text()).prop_map(|(user, host)| Target::Ssh { user, host }),
+    ]
+}
+
+fn failure_action() -> impl Strategy<Value = FailureAction> {
+    prop_oneof![
+        action().prop_map(FailureAction::End),
+        Just(FailureAction::Shell),
+        filesystem().prop_map(FailureAction::DumpToRootfs),
     ]
 }
 
 fn first() -> impl Strategy<Value = FirstOrder> {
     (
         vec(driver(), 0..3),
+        vec(text(), 0..3),
         vec(text(), 0..4),
         any::<u32>(),
         text(),
         any::<bool>(),
     )
-        .prop_map(|(drivers, arm, crash_cpu, token, shell)| FirstOrder {
-            drivers,
-            arm,
-            crash_cpu,
-            token,
-            shell,
-        })
+        .prop_map(
+            |(drivers, messages, arm, crash_cpu, token, shell)| FirstOrder {
+                drivers,
+                messages,
+                arm,
+                crash_cpu,
+                token,
+                shell,
+            },
+        )
 }
 
 fn capture() -> impl Strategy<Value = CaptureOrder> {
     let argv = || vec(text(), 0..4);
     (
-        (vec(driver(), 0..3), vec(module(), 0..3)),
-        (text(), text(), any::<u64>(), text()),
-        (argv(), option::of(argv()), option::of(argv())),
-        (action(), action(), any::<bool>()),
+        (script(), vec(driver(), 0..3), target()),
+        (any::<u64>(), text(), argv()),
+        (option::of(argv()), option::of(argv()), option::of(argv())),
+        (failure_action(), action(), any::<bool>()),
     )
         .prop_map(
             |(
-                (drivers, filesystem_modules),
-                (device, filesystem, wait_ms, path),
-                (collector, pre, post),
+                (script, drivers, target),
+                (wait_ms, path, collector),
+                (pre, post, emergency),
                 (failure_action, final_action, shell),
             )| CaptureOrder {
+                script,
                 drivers,
-                filesystem_modules,
-                target: Target {
-                    device,
-                    filesystem,
-                    wait_ms,
-                },
+                target,
+                wait_ms,
                 path,
                 collector,
                 pre,
                 post,
+                emergency,
                 failure_action,
                 final_action,
                 shell,
@@ -148,15 +191,25 @@ fn report() -> impl Strategy<Value = Report> {
                 mount_error,
             }
         }),
+        (text(), any::<bool>(), option::of(text())).prop_map(|(device, found, mount_error)| {
+            Report::Root {
+                device,
+                found,
+                mount_error,
+            }
+        }),
         (text(), exit()).prop_map(|(which, status)| Report::Script { which, status }),
-        (exit(), any::<u64>()).prop_map(|(status, target_free)| Report::Collector {
+        (text(), exit()).prop_map(|(program, status)| Report::Writer { program, status }),
+        (exit(), option::of(any::<u64>())).prop_map(|(status, target_free)| Report::Collector {
             status,
             target_free
         }),
-        (text(), any::<u64>(), any::<u64>()).prop_map(|(path, bytes, memory_low)| Report::Saved {
-            path,
-            bytes,
-            memory_low
+        (text(), option::of(any::<u64>()), any::<u64>()).prop_map(|(path, bytes, memory_low)| {
+            Report::Saved {
+                path,
+                bytes,
+                memory_low,
+            }
         }),
         (text(), text()).prop_map(|(step, error)| Report::Failed { step, error }),
         Just(Report::Ending),
@@ -256,4 +309,31 @@ fn what_is_on_the_wire() {
     assert!(Report::decode(b"crashing cpu=-1").is_err());
     assert!(Report::decode(b"crashing  cpu=1").is_err());
     assert!(Report::decode(b"crashing cpu=%3").is_err());
+}
+
+#[test]
+fn a_module_line_belongs_to_something() {
+    let head = "capture script=rhel7 path=/ wait-ms=1 final-action=reboot shell=false\n";
+    let module = "name=a path=/a parameters=";
+    for (target, failure, line, good) in [
+        (
+            "filesystem device=a filesystem=b",
+            "reboot",
+            "target-module",
+            true,
+        ),
+        ("raw device=a", "reboot", "target-module", false),
+        (
+            "raw device=a",
+            "dump_to_rootfs device=a filesystem=b",
+            "root-module",
+            true,
+        ),
+        ("raw device=a", "reboot", "root-module", false),
+        ("raw device=a", "reboot", "module", false),
+    ] {
+        let text =
+            format!("{head}target kind={target}\nfailure action={failure}\n{line} {module}\nend\n");
+        assert_eq!(Order::decode(text.as_bytes()).is_ok(), good, "{text}");
+    }
 }

@@ -76,7 +76,7 @@ fn show(job: &Job) -> Result<(), CliError> {
         "core collector   {}",
         job.plan.capture.order.collector.join(" ")
     );
-    println!("target           {}", job.plan.capture.order.target.device);
+    println!("target           {}", job.plan.expectations.target);
     println!(
         "\n{}",
         String::from_utf8_lossy(&run::command(job, &run::names(job)))

@@ -72,9 +72,11 @@ pub fn first(
 pub fn capture(order: &CaptureOrder, parts: &Parts) -> Result<Archive, AssembleError> {
     let mut archive = base(&Order::Capture(order.clone()), parts)?;
     archive.add_directory(TARGET_MOUNT_POINT, 0o755)?;
+    let filesystems = [order.target.filesystem(), order.failure_action.root()];
+    let modules = filesystems.into_iter().flatten();
     have_modules(
         &archive,
-        driver_modules(&order.drivers).chain(&order.filesystem_modules),
+        driver_modules(&order.drivers).chain(modules.flat_map(|filesystem| &filesystem.modules)),
     )?;
     Ok(archive)
 }
@@ -120,7 +122,7 @@ fn have_modules<'a>(
 ) -> Result<(), AssembleError> {
     match modules.find(|module| archive.get(&module.path).is_none()) {
         None => Ok(()),
-        Some(Module { name, path }) => Err(AssembleError::MissingModule {
+        Some(Module { name, path, .. }) => Err(AssembleError::MissingModule {
             name: name.clone(),
             path: path.clone(),
         }),

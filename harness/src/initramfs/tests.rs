@@ -3,7 +3,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use crashdrill_guest::order::{
-    Action, CaptureOrder, Driver, FirstOrder, Module, ORDER_PATH, Order, Target,
+    Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, ORDER_PATH, Order,
+    Script, Target,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -161,27 +162,30 @@ fn module(name: &str) -> Module {
     Module {
         name: name.to_owned(),
         path: format!("/lib/modules/{name}.ko"),
+        parameters: String::new(),
     }
 }
 
 fn capture_order() -> CaptureOrder {
     CaptureOrder {
+        script: Script::Rhel7,
         drivers: vec![Driver {
             name: "nvme".to_owned(),
             modules: vec![module("nvme")],
             kept_out_by: None,
         }],
-        filesystem_modules: vec![module("ext4")],
-        target: Target {
+        target: Target::Filesystem(Filesystem {
             device: "/dev/nvme0n1".to_owned(),
-            filesystem: "ext4".to_owned(),
-            wait_ms: 1000,
-        },
+            kind: "ext4".to_owned(),
+            modules: vec![module("ext4")],
+        }),
+        wait_ms: 1000,
         path: "/var/crash".to_owned(),
         collector: vec!["makedumpfile".to_owned()],
         pre: None,
         post: None,
-        failure_action: Action::Reboot,
+        emergency: None,
+        failure_action: FailureAction::End(Action::Reboot),
         final_action: Action::PowerOff,
         shell: false,
     }
@@ -202,6 +206,7 @@ fn the_capture_archive_lies_whole_inside_the_first() {
     let inner = Arc::new(capture(&capture_order(), &parts()).unwrap());
     let order = FirstOrder {
         drivers: Vec::new(),
+        messages: Vec::new(),
         arm: vec!["/sbin/kexec".to_owned()],
         crash_cpu: 0,
         token: "t".to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crashdrill_guest::order::{self, Action, CaptureOrder, FirstOrder};
+use crashdrill_guest::order::{self, Action, CaptureOrder, FirstOrder, Script};
 
 use crate::image::{CaptureKernel, Found, Image, Module, ModuleError};
 use crate::initramfs::{CAPTURE_INITRAMFS, CAPTURE_KERNEL};
@@ -141,19 +141,20 @@ impl Plan {
         let (device, filesystem) = target(conf, &machine)?;
         let mut files = Files::default();
         let order = CaptureOrder {
+            script: Script::Rhel7,
             drivers: load_order(image, &drivers, &kept_out, &mut files).map_err(modules)?,
-            filesystem_modules: filesystem_modules(image, filesystem, &mut files)
-                .map_err(modules)?,
-            target: order::Target {
+            target: order::Target::Filesystem(order::Filesystem {
                 device: device.clone(),
-                filesystem: filesystem.name().to_owned(),
-                wait_ms: scenario.limits.target.0,
-            },
+                kind: filesystem.name().to_owned(),
+                modules: filesystem_modules(image, filesystem, &mut files).map_err(modules)?,
+            }),
+            wait_ms: scenario.limits.target.0,
             path: conf.path.clone(),
             collector: conf.core_collector.clone(),
             pre: conf.kdump_pre.clone().map(|script| vec![script]),
             post: conf.kdump_post.clone().map(|script| vec![script]),
-            failure_action: action(conf.failure_action)?,
+            emergency: None,
+            failure_action: failure_action(conf.failure_action)?,
             final_action: Action::PowerOff,
             shell: shell == Shell::Capture,
         };
@@ -163,7 +164,7 @@ impl Plan {
             modules: files.modules,
             busybox: shell == Shell::Capture
                 || !scripts.is_empty()
-                || order.failure_action == Action::Shell,
+                || order.failure_action == order::FailureAction::Shell,
             scripts,
             order,
         };
@@ -202,6 +203,7 @@ fn first_stage(
     Ok(Stage {
         order: FirstOrder {
             drivers,
+            messages: Vec::new(),
             arm,
             crash_cpu: u32::from(scenario.crash.cpu),
             token: token.to_owned(),
@@ -250,6 +252,7 @@ impl Files {
                 new.push(order::Module {
                     name: module.name.clone(),
                     path: free.key().clone(),
+                    parameters: String::new(),
                 });
                 free.insert(module);
             }
@@ -322,16 +325,19 @@ fn target(conf: &KdumpConf, machine: &MachinePlan) -> Result<(String, Filesystem
     Ok((disk.node.clone(), Filesystem::Ext4))
 }
 
-fn action(action: FailureAction) -> Result<Action, PlanError> {
-    match action {
-        FailureAction::Reboot => Ok(Action::Reboot),
-        FailureAction::Halt => Ok(Action::Halt),
-        FailureAction::Poweroff => Ok(Action::PowerOff),
-        FailureAction::Shell => Ok(Action::Shell),
-        FailureAction::DumpToRootfs => Err(PlanError::NotEmulated(
-            "kdump.conf's `default dump_to_rootfs`",
-        )),
-    }
+fn failure_action(action: FailureAction) -> Result<order::FailureAction, PlanError> {
+    let end = match action {
+        FailureAction::Reboot => Action::Reboot,
+        FailureAction::Halt => Action::Halt,
+        FailureAction::Poweroff => Action::PowerOff,
+        FailureAction::Shell => return Ok(order::FailureAction::Shell),
+        FailureAction::DumpToRootfs => {
+            return Err(PlanError::NotEmulated(
+                "kdump.conf's `default dump_to_rootfs`",
+            ));
+        }
+    };
+    Ok(order::FailureAction::End(end))
 }
 
 /// The collector is a program of the image, unless it is one of the user's own files.

@@ -81,9 +81,9 @@ impl Told {
             Told::TargetFull => collect(capture, |report| match report {
                 Report::Collector {
                     status,
-                    target_free,
-                } if !succeeded(*status) => {
-                    (*target_free < FULL).then(|| "the dump target has no space left".to_owned())
+                    target_free: Some(free),
+                } if !succeeded(*status) && *free < FULL => {
+                    Some("the dump target has no space left".to_owned())
                 }
                 _ => None,
             }),

@@ -7,15 +7,10 @@ use nix::mount::umount;
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::unistd::{pause, sync};
 
-use crate::{Init, child, console};
+use crate::{Init, console};
 
 /// Never returns to its caller: the machine is gone, or halted.
-///
-/// A shell as the final action has nothing after it but the power switch.
 pub(crate) fn end(init: &mut Init, action: Action) -> ! {
-    if action == Action::Shell {
-        child::shell(init, "the drill is over; `exit` powers off");
-    }
     sync();
     // EINVAL when no target was mounted.
     let _ = umount(TARGET_MOUNT_POINT);
@@ -24,7 +19,7 @@ pub(crate) fn end(init: &mut Init, action: Action) -> ! {
     let mode = match action {
         Action::Reboot => RebootMode::RB_AUTOBOOT,
         Action::Halt => RebootMode::RB_HALT_SYSTEM,
-        Action::PowerOff | Action::Shell => RebootMode::RB_POWER_OFF,
+        Action::PowerOff => RebootMode::RB_POWER_OFF,
     };
     let Err(errno) = reboot(mode);
     console::print(&format!("kdump: crashdrill: reboot: {errno}"));

@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crashdrill_guest::console::{
     FAILURE_ACTION, FINAL_ACTION, LOADING_DRIVERS, POST_FAILED, PRE_FAILED, SAVING,
     SAVING_COMPLETE, SAVING_FAILED, SAVING_TO, SYNC_FAILED, TARGET_MOUNT_POINT,
 };
-use crashdrill_guest::order::{Action, CaptureOrder};
+use crashdrill_guest::order::{Action, CaptureOrder, FailureAction, Target};
 use crashdrill_guest::report::{Exit, Report};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::sync;
@@ -25,15 +25,23 @@ pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
     console::print(LOADING_DRIVERS);
     let uevents = Uevents::open();
     drivers::load(init, &order.drivers);
-    let node = target::wait(&uevents, &order.target);
+    let Target::Filesystem(filesystem) = &order.target else {
+        init.failed(&Failure::new("find the target", "not a file system"));
+        return failure(init, order);
+    };
+    let node = target::wait(
+        &uevents,
+        &filesystem.device,
+        Duration::from_millis(order.wait_ms),
+    );
     // Not before the target is there, or its time is up: some drivers go on probing in a
     // workqueue after their module has been loaded, and only what has settled can be counted.
     interrupts::report(init, "end");
     pci::report(init);
     if node.is_some() {
-        drivers::load_modules(init, &order.target.filesystem, &order.filesystem_modules);
+        drivers::load_modules(init, &filesystem.kind, &filesystem.modules);
     }
-    let mounted = target::mount_at(init, &order.target, node.as_deref());
+    let mounted = target::mount_at(init, filesystem, node.as_deref());
 
     if order.shell {
         child::shell(
@@ -44,7 +52,7 @@ pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
         return order.final_action;
     }
     if !mounted {
-        return failure(order);
+        return failure(init, order);
     }
     if !script(init, "kdump_pre", order.pre.as_deref(), &[]) {
         console::print(PRE_FAILED);
@@ -68,7 +76,7 @@ pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
     }
     match status {
         0 => finish(order),
-        _ => failure(order),
+        _ => failure(init, order),
     }
 }
 
@@ -77,9 +85,22 @@ fn finish(order: &CaptureOrder) -> Action {
     order.final_action
 }
 
-fn failure(order: &CaptureOrder) -> Action {
-    console::print(&format!("{FAILURE_ACTION}{}", order.failure_action));
-    order.failure_action
+fn failure(init: &mut Init, order: &CaptureOrder) -> Action {
+    match &order.failure_action {
+        FailureAction::End(action) => {
+            console::print(&format!("{FAILURE_ACTION}{action}"));
+            *action
+        }
+        FailureAction::Shell => {
+            console::print(&format!("{FAILURE_ACTION}shell"));
+            child::shell(init, "`exit` ends the machine");
+            order.final_action
+        }
+        FailureAction::DumpToRootfs(_) => {
+            init.failed(&Failure::new("dump_to_rootfs", "no root file system"));
+            order.final_action
+        }
+    }
 }
 
 /// Whether the script, if there is one, ended with 0.
@@ -119,7 +140,7 @@ fn save(init: &mut Init, order: &CaptureOrder) -> Result<i32, Failure> {
         .context(|| format!("statvfs {TARGET_MOUNT_POINT}"))?;
     init.report(&Report::Collector {
         status,
-        target_free,
+        target_free: Some(target_free),
     });
     if status != Exit::Code(0) {
         let status = status.shell_status();
@@ -131,7 +152,7 @@ fn save(init: &mut Init, order: &CaptureOrder) -> Result<i32, Failure> {
     let memory_low = init.memory.lowest();
     init.report(&Report::Saved {
         path: format!("{directory}/vmcore"),
-        bytes,
+        bytes: Some(bytes),
         memory_low,
     });
     Ok(0)
@@ -187,8 +208,6 @@ fn date(now: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crashdrill_guest::console::{NOT_A_MOUNT_POINT, TARGET_MOUNT_POINT, TARGET_TIMEOUT};
-use crashdrill_guest::order::Target;
+use crashdrill_guest::order::Filesystem;
 use crashdrill_guest::report::Report;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -73,11 +73,11 @@ fn timeout(left: Duration) -> PollTimeout {
         .unwrap_or(PollTimeout::MAX)
 }
 
-/// The target's device node, as soon as it is there, or `None` after `target.wait_ms`.
-pub(crate) fn wait(uevents: &Uevents, target: &Target) -> Option<PathBuf> {
-    let deadline = Instant::now().checked_add(Duration::from_millis(target.wait_ms));
+/// The device's node, as soon as it is there, or `None` after `limit`.
+pub(crate) fn wait(uevents: &Uevents, device: &str, limit: Duration) -> Option<PathBuf> {
+    let deadline = Instant::now().checked_add(limit);
     loop {
-        if let Some(node) = Wanted::of(&target.device).find() {
+        if let Some(node) = Wanted::of(device).find() {
             return Some(node);
         }
         let left = match deadline {
@@ -86,7 +86,7 @@ pub(crate) fn wait(uevents: &Uevents, target: &Target) -> Option<PathBuf> {
         };
         if left.is_zero() {
             console::print(TARGET_TIMEOUT);
-            console::print(&format!("Warning: {} does not exist", target.device));
+            console::print(&format!("Warning: {device} does not exist"));
             return None;
         }
         uevents.wait(left);
@@ -94,12 +94,12 @@ pub(crate) fn wait(uevents: &Uevents, target: &Target) -> Option<PathBuf> {
 }
 
 /// Mounts `node`, or says why not.
-pub(crate) fn mount_at(init: &mut Init, target: &Target, node: Option<&Path>) -> bool {
+pub(crate) fn mount_at(init: &mut Init, target: &Filesystem, node: Option<&Path>) -> bool {
     let mounted = node.map(|node| {
         fs::create_dir_all(TARGET_MOUNT_POINT)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
             .and_then(|()| {
-                let kind = Some(target.filesystem.as_str());
+                let kind = Some(target.kind.as_str());
                 mount(
                     Some(node),
                     TARGET_MOUNT_POINT,

@@ -615,7 +615,7 @@ fn with_reports() {
     let saved = "kdump: saving vmcore\nkdump: saving vmcore complete\n";
     let collector = |status| Report::Collector {
         status,
-        target_free: 1 << 30,
+        target_free: Some(1 << 30),
     };
     let found = |change: fn(&mut Vmcore)| {
         let mut dump = vmcore();
