@@ -1,7 +1,7 @@
 //! How a kernel ends.
 
-use crashdrill_guest::console::TARGET_MOUNT_POINT;
-use crashdrill_guest::order::Action;
+use crashdrill_guest::console::ROOT_MOUNT_POINT;
+use crashdrill_guest::order::{Action, Script};
 use crashdrill_guest::report::Report;
 use nix::mount::umount;
 use nix::sys::reboot::{RebootMode, reboot};
@@ -12,8 +12,14 @@ use crate::{Init, console};
 /// Never returns to its caller: the machine is gone, or halted.
 pub(crate) fn end(init: &mut Init, action: Action) -> ! {
     sync();
-    // EINVAL when no target was mounted.
-    let _ = umount(TARGET_MOUNT_POINT);
+    // EINVAL where nothing was mounted.
+    for mount_point in [
+        Script::Rhel6.mount_point(),
+        Script::Rhel7.mount_point(),
+        ROOT_MOUNT_POINT,
+    ] {
+        let _ = umount(mount_point);
+    }
     init.report(&Report::Ending);
     console::drain();
     let mode = match action {

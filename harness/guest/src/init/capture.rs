@@ -1,223 +1,288 @@
-//! The capture kernel: load drivers, find the target, save the dump.
+//! The capture kernel: load drivers, find the target, and do what kdump's script does.
 
-use std::fs::{self, File};
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crashdrill_guest::console::{
-    FAILURE_ACTION, FINAL_ACTION, LOADING_DRIVERS, POST_FAILED, PRE_FAILED, SAVING,
-    SAVING_COMPLETE, SAVING_FAILED, SAVING_TO, SYNC_FAILED, TARGET_MOUNT_POINT,
+    LOADING_DRIVERS, POST_FAILED, PRE_FAILED, ROOT_MOUNT_POINT, SAVING_FAILED, TARGET_TIMEOUT,
 };
-use crashdrill_guest::order::{Action, CaptureOrder, FailureAction, Target};
+use crashdrill_guest::order::{Action, CaptureOrder, FailureAction, Filesystem, Script, Target};
 use crashdrill_guest::report::{Exit, Report};
-use nix::sys::statvfs::statvfs;
-use nix::unistd::sync;
 
-use crate::error::{Context, Failure};
+use crate::error::{Failure, errno_name};
 use crate::target::{self, Uevents};
-use crate::{Init, child, console, drivers, interrupts, pci};
+use crate::{Init, child, console, drivers, interrupts, pci, save};
 
 /// kdump.sh's HOST_IP where the target is local.
 const HOST_IP: &str = "127.0.0.1";
+/// What kdump.sh's dump functions return, whatever went wrong.
+const FAILED: i32 = 1;
 
-/// What kdump.sh does; returns how the machine is to end.
+/// What became of the search for the target.
+enum Place {
+    /// The file system of this device is mounted where the script wants it.
+    Mounted(PathBuf),
+    /// The device is there, its file system could not be mounted.
+    NotMounted,
+    /// The device is there and is to be written to as it is.
+    Raw(PathBuf),
+    /// It did not appear.
+    Missing,
+}
+
+/// What kdump's script does; returns how the machine is to end.
 pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
     console::print(LOADING_DRIVERS);
     let uevents = Uevents::open();
     drivers::load(init, &order.drivers);
-    let Target::Filesystem(filesystem) = &order.target else {
-        init.failed(&Failure::new("find the target", "not a file system"));
-        return failure(init, order);
+    let place = find_target(init, order, &uevents);
+    if order.shell {
+        child::shell(
+            init,
+            &format!(
+                "capture kernel; the dump is /proc/vmcore, the target is on {} if it could be \
+                 mounted, `exit` ends the machine",
+                order.script.mount_point()
+            ),
+        );
+        return order.final_action;
+    }
+    // dracut's initqueue gives up and starts kdump's error handler in the place of kdump.sh; RHEL
+    // 6's /init goes on, and its mount(8) fails.
+    if matches!(place, Place::Missing) && order.script.is_kdump_sh() {
+        return failure(init, order, &uevents);
+    }
+    if !pre(init, order) {
+        // A refusal, not a failure.
+        return finish(order);
+    }
+    let (status, saved) = match dump(init, order, &place) {
+        Ok(directory) => (0, directory),
+        Err(failed) => (failed.status, failed.directory),
     };
-    let node = target::wait(
-        &uevents,
-        &filesystem.device,
-        Duration::from_millis(order.wait_ms),
-    );
+    post(init, order, &place, status);
+    if order.script.saves_log_last() {
+        save::log(init, order.script, saved.as_deref());
+    }
+    match status {
+        0 => finish(order),
+        _ => failure(init, order, &uevents),
+    }
+}
+
+/// Waits for the target and mounts it, if it is to be mounted.
+fn find_target(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Place {
+    let device = match &order.target {
+        Target::Filesystem(filesystem) => &filesystem.device,
+        Target::Raw { device } => device,
+        Target::Nfs { .. } | Target::Ssh { .. } => {
+            init.failed(&Failure::new("find the target", "it is on the network"));
+            return Place::Missing;
+        }
+    };
+    let node = target::wait(uevents, device, Duration::from_millis(order.wait_ms));
+    if node.is_none() && order.script.is_kdump_sh() {
+        console::print(TARGET_TIMEOUT);
+        console::print(&format!("Warning: {device} does not exist"));
+    }
     // Not before the target is there, or its time is up: some drivers go on probing in a
     // workqueue after their module has been loaded, and only what has settled can be counted.
     interrupts::report(init, "end");
     pci::report(init);
-    if node.is_some() {
-        drivers::load_modules(init, &filesystem.kind, &filesystem.modules);
-    }
-    let mounted = target::mount_at(init, filesystem, node.as_deref());
+    let (place, mount_error) = match (node, &order.target) {
+        (None, _) => (Place::Missing, None),
+        (Some(node), Target::Filesystem(filesystem)) => {
+            match target::mount_at(init, filesystem, &node, order.script.mount_point()) {
+                Ok(()) => (Place::Mounted(node), None),
+                Err(errno) => (Place::NotMounted, Some(errno_name(errno))),
+            }
+        }
+        (Some(node), _) => (Place::Raw(node), None),
+    };
+    init.report(&Report::Target {
+        device: device.clone(),
+        found: !matches!(place, Place::Missing),
+        mount_error,
+    });
+    place
+}
 
-    if order.shell {
-        child::shell(
-            init,
-            "capture kernel; the dump is /proc/vmcore, the target is on /kdumproot if it could be \
-             mounted, `exit` ends the machine",
-        );
-        return order.final_action;
+/// Where the dump is, if it has a directory; or what its failure left.
+fn dump(
+    init: &mut Init,
+    order: &CaptureOrder,
+    place: &Place,
+) -> Result<Option<String>, save::Failed> {
+    let mount_point = order.script.mount_point();
+    if let (Script::Rhel6, Target::Filesystem(filesystem)) = (order.script, &order.target) {
+        console::print(&format!(
+            "Saving to the local filesystem {}",
+            filesystem.device
+        ));
     }
-    if !mounted {
-        return failure(init, order);
-    }
-    if !script(init, "kdump_pre", order.pre.as_deref(), &[]) {
-        console::print(PRE_FAILED);
-        // kdump.sh: a refusal, not a failure.
-        return finish(order);
-    }
-    let status = match save(init, order) {
-        Ok(status) => status,
-        Err(failure) => {
-            init.failed(&failure);
-            1
+    let result = match place {
+        Place::Mounted(node) => {
+            save::to_filesystem(init, order, node, mount_point, HOST_IP).map(Some)
+        }
+        Place::Raw(node) => save::to_device(init, order, node).map(|()| None),
+        Place::NotMounted | Place::Missing => {
+            for line in order.script.not_mounted(mount_point) {
+                console::print(&line);
+            }
+            Err(save::Failed::new(FAILED))
         }
     };
-    if !script(
-        init,
-        "kdump_post",
-        order.post.as_deref(),
-        &[&status.to_string()],
-    ) {
+    if result.is_err() && order.script.is_kdump_sh() {
+        console::print(SAVING_FAILED);
+    }
+    result
+}
+
+/// Whether kdump_pre, if there is one, ended with 0. What lies in pre.d has no say.
+fn pre(init: &mut Init, order: &CaptureOrder) -> bool {
+    if let Some(argv) = &order.pre {
+        let status = script(init, order, "kdump_pre", argv, &[]);
+        if !status.success() {
+            console::print(match order.script {
+                Script::Rhel6 => "kdump_pre script exited with non-zero status",
+                _ => PRE_FAILED,
+            });
+            return false;
+        }
+    }
+    directory(init, order, "/etc/kdump/pre.d", &[]);
+    true
+}
+
+fn post(init: &mut Init, order: &CaptureOrder, place: &Place, status: i32) {
+    // RHEL 6 runs it only after a mount.
+    if order.script == Script::Rhel6 && !matches!(place, Place::Mounted(_) | Place::Raw(_)) {
+        return;
+    }
+    let status = status.to_string();
+    directory(init, order, "/etc/kdump/post.d", &[&status]);
+    if let Some(argv) = &order.post
+        && !script(init, order, "kdump_post", argv, &[&status]).success()
+        && order.script.is_kdump_sh()
+    {
         console::print(POST_FAILED);
     }
-    match status {
-        0 => finish(order),
-        _ => failure(init, order),
+}
+
+/// Every script of a directory, in the order of a shell's `*`.
+fn directory(init: &mut Init, order: &CaptureOrder, path: &str, more: &[&str]) {
+    if !order.script.has_script_directories() {
+        return;
     }
-}
-
-fn finish(order: &CaptureOrder) -> Action {
-    console::print(&format!("{FINAL_ACTION}{}", order.final_action));
-    order.final_action
-}
-
-fn failure(init: &mut Init, order: &CaptureOrder) -> Action {
-    match &order.failure_action {
-        FailureAction::End(action) => {
-            console::print(&format!("{FAILURE_ACTION}{action}"));
-            *action
-        }
-        FailureAction::Shell => {
-            console::print(&format!("{FAILURE_ACTION}shell"));
-            child::shell(init, "`exit` ends the machine");
-            order.final_action
-        }
-        FailureAction::DumpToRootfs(_) => {
-            init.failed(&Failure::new("dump_to_rootfs", "no root file system"));
-            order.final_action
-        }
-    }
-}
-
-/// Whether the script, if there is one, ended with 0.
-fn script(init: &mut Init, which: &str, argv: Option<&[String]>, more: &[&str]) -> bool {
-    let Some(argv) = argv else {
-        return true;
+    let Ok(entries) = fs::read_dir(path) else {
+        return;
     };
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    for name in names {
+        let file = format!("{path}/{}", name.to_string_lossy());
+        script(init, order, &file.clone(), &[file], more);
+    }
+}
+
+fn script(
+    init: &mut Init,
+    order: &CaptureOrder,
+    which: &str,
+    argv: &[String],
+    more: &[&str],
+) -> Exit {
     child::install_applets(&mut init.memory);
-    let status = child::run(&mut init.memory, argv, more);
+    let vmcore = init.vmcore.clone();
+    let status = child::run_with(&mut init.memory, argv, more, |command| {
+        // RHEL 6 exports it.
+        if let Some(vmcore) = vmcore {
+            command.env("VMCORE", vmcore);
+        }
+    });
+    if !status.success() && order.script.names_failed_scripts() {
+        let name = argv.first().map(String::as_str).unwrap_or_default();
+        let status = status.shell_status();
+        console::print(&format!("kdump: {name} exited with {status} status"));
+    }
     init.report(&Report::Script {
         which: which.to_owned(),
         status,
     });
-    status.success()
+    status
 }
 
-/// The status that kdump_post gets: the core collector's, or 1.
-fn save(init: &mut Init, order: &CaptureOrder) -> Result<i32, Failure> {
-    let directory = format!(
-        "{}/{HOST_IP}-{}",
-        order.path.trim_end_matches('/'),
-        date(SystemTime::now())
-    );
-    let mounted = format!("{TARGET_MOUNT_POINT}{directory}");
-    console::print(&format!("{SAVING_TO}{mounted}/"));
-    fs::create_dir_all(&mounted).context(|| format!("mkdir {mounted}"))?;
-
-    console::print(SAVING);
-    let incomplete = format!("{mounted}/vmcore-incomplete");
-    let status = child::run(
-        &mut init.memory,
-        &order.collector,
-        &["/proc/vmcore", &incomplete],
-    );
-    let target_free = statvfs(TARGET_MOUNT_POINT)
-        .map(|target| target.blocks_available() * target.fragment_size())
-        .context(|| format!("statvfs {TARGET_MOUNT_POINT}"))?;
-    init.report(&Report::Collector {
-        status,
-        target_free: Some(target_free),
-    });
-    if status != Exit::Code(0) {
-        let status = status.shell_status();
-        console::print(&format!("{SAVING_FAILED}{status}"));
-        return Ok(status);
+fn finish(order: &CaptureOrder) -> Action {
+    if let Some(line) = order.script.final_action(order.final_action) {
+        console::print(&line);
     }
-    let bytes = make_durable(&mounted, &incomplete).inspect_err(|_| console::print(SYNC_FAILED))?;
-    console::print(SAVING_COMPLETE);
-    let memory_low = init.memory.lowest();
-    init.report(&Report::Saved {
-        path: format!("{directory}/vmcore"),
-        bytes: Some(bytes),
-        memory_low,
+    order.final_action
+}
+
+/// kdump's error handler.
+fn failure(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Action {
+    if order.script == Script::Fedora {
+        directory(init, order, "/etc/kdump/emergency.d", &[]);
+        if let Some(argv) = &order.emergency {
+            script(init, order, "kdump_emergency", argv, &[]);
+        }
+    }
+    for line in order.script.failure_action(&order.failure_action) {
+        console::print(&line);
+    }
+    match &order.failure_action {
+        FailureAction::End(action) => return *action,
+        FailureAction::Shell => {
+            for line in order.script.emergency() {
+                console::print(line);
+            }
+            child::shell_with(init, "kdump:${PWD}# ");
+        }
+        FailureAction::DumpToRootfs(root) => {
+            let saved = dump_to_rootfs(init, order, root, uevents);
+            if order.script.saves_log_last() {
+                save::log(init, order.script, saved.as_deref());
+            }
+        }
+    }
+    finish(order)
+}
+
+/// The directory of the dump, once it is complete or has failed.
+fn dump_to_rootfs(
+    init: &mut Init,
+    order: &CaptureOrder,
+    root: &Filesystem,
+    uevents: &Uevents,
+) -> Option<String> {
+    for line in order.script.waiting_for_root() {
+        console::print(line);
+    }
+    let node = target::wait(uevents, &root.device, Duration::from_millis(order.wait_ms));
+    let mounted = node
+        .as_deref()
+        .map(|node| target::mount_at(init, root, node, ROOT_MOUNT_POINT));
+    init.report(&Report::Root {
+        device: root.device.clone(),
+        found: node.is_some(),
+        mount_error: match mounted {
+            Some(Err(errno)) => Some(errno_name(errno)),
+            _ => None,
+        },
     });
-    Ok(0)
-}
-
-/// The dump gets its name only once it is on the disk, and the name is on the disk when this
-/// returns. The dump's size in bytes.
-fn make_durable(directory: &str, incomplete: &str) -> Result<u64, Failure> {
-    let sync_file = |path: &str| {
-        File::open(path)
-            .and_then(|file| file.sync_all().map(|()| file))
-            .context(|| format!("fsync {path}"))
-    };
-    let bytes = sync_file(incomplete)?
-        .metadata()
-        .context(|| format!("stat {incomplete}"))?
-        .len();
-    let complete = Path::new(directory).join("vmcore");
-    fs::rename(incomplete, complete).context(|| format!("rename {incomplete}"))?;
-    sync_file(directory)?;
-    sync();
-    Ok(bytes)
-}
-
-/// `date +%Y-%m-%d-%T` in UTC.
-fn date(now: SystemTime) -> String {
-    let seconds = now
-        .duration_since(UNIX_EPOCH)
-        .map(|since| since.as_secs())
-        .unwrap_or(0);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01, in eras of 400 years: years that begin in March have their leap day
-    // at the end.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day_of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    let year = year + era * 400 + carry;
-    format!(
-        "{year:04}-{month:02}-{day_of_month:02}-{:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates() {
-        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01-00:00:00");
-        assert_eq!(at(951_782_399), "2000-02-28-23:59:59");
-        assert_eq!(at(951_782_400), "2000-02-29-00:00:00");
-        assert_eq!(at(951_868_800), "2000-03-01-00:00:00");
-        assert_eq!(at(1_704_067_199), "2023-12-31-23:59:59");
-        assert_eq!(at(4_107_542_400), "2100-03-01-00:00:00");
+    match (node, mounted) {
+        (Some(node), Some(Ok(()))) => {
+            match save::to_filesystem(init, order, &node, ROOT_MOUNT_POINT, HOST_IP) {
+                Ok(directory) => Some(directory),
+                Err(failed) => failed.directory,
+            }
+        }
+        _ => {
+            for line in order.script.root_not_mounted() {
+                console::print(&line);
+            }
+            None
+        }
     }
 }

@@ -20,17 +20,59 @@ const SAMPLE_INTERVAL: libc::timespec = libc::timespec {
 
 /// Runs `argv` with its output on the console, and waits for it.
 pub(crate) fn run(memory: &mut Memory, argv: &[String], more: &[&str]) -> Exit {
+    run_with(memory, argv, more, |_| {})
+}
+
+/// [`run`], with more to say about the child.
+pub(crate) fn run_with(
+    memory: &mut Memory,
+    argv: &[String],
+    more: &[&str],
+    set: impl FnOnce(&mut Command),
+) -> Exit {
     let Some((program, arguments)) = argv.split_first() else {
         return Exit::NotRun(libc::ENOENT);
     };
     let mut command = command(program);
     command.args(arguments).args(more);
+    set(&mut command);
     let exit = spawn(&mut command, memory);
+    said_not_run(program, exit);
+    exit
+}
+
+/// `argv MORE... | writer`: how both ended, when both have.
+pub(crate) fn pipe(
+    memory: &mut Memory,
+    argv: &[String],
+    more: &[&str],
+    writer: &mut Command,
+) -> (Exit, Exit) {
+    let Some((program, arguments)) = argv.split_first() else {
+        return (Exit::NotRun(libc::ENOENT), Exit::NotRun(0));
+    };
+    let mut reader = command(program);
+    reader.args(arguments).args(more).stdout(Stdio::piped());
+    let mut reader = reader.spawn();
+    match reader.as_mut().map(|child| child.stdout.take()) {
+        Ok(Some(output)) => writer.stdin(output),
+        _ => writer.stdin(Stdio::null()),
+    };
+    let written = writer.spawn();
+    // The other end of the pipe has to be the writer's alone: a reader without one has to notice.
+    writer.stdin(Stdio::null());
+    let reader = ended(reader, memory);
+    said_not_run(program, reader);
+    let written = ended(written, memory);
+    said_not_run(&writer.get_program().to_string_lossy(), written);
+    (reader, written)
+}
+
+/// As a shell would have it.
+fn said_not_run(program: &str, exit: Exit) {
     if let Exit::NotRun(errno) = exit {
-        // As a shell would have it.
         console::print(&format!("{program}: {}", Errno::from_raw(errno).desc()));
     }
-    exit
 }
 
 /// The user's scripts and shells find busybox's applets as commands; nothing else does.
@@ -46,12 +88,17 @@ pub(crate) fn install_applets(memory: &mut Memory) {
     }
 }
 
-/// An interactive shell on the console, with job control.
+/// crashdrill's own interactive shell on the console.
 pub(crate) fn shell(init: &mut Init, hint: &str) {
-    install_applets(&mut init.memory);
     console::print(&format!("kdump: crashdrill shell: {hint}"));
+    shell_with(init, "crashdrill# ");
+}
+
+/// An interactive shell on the console, with job control.
+pub(crate) fn shell_with(init: &mut Init, prompt: &str) {
+    install_applets(&mut init.memory);
     let mut command = command(BUSYBOX);
-    command.arg("sh").env("PS1", "crashdrill# ");
+    command.arg("sh").env("PS1", prompt);
     match terminal().and_then(|tty| Ok((tty.try_clone()?, tty.try_clone()?, tty))) {
         Ok((input, output, error)) => {
             command.stdin(input).stdout(output).stderr(error);
@@ -86,7 +133,7 @@ fn terminal() -> std::io::Result<File> {
 
 /// The kernel hands PID 1 every parameter it does not know as environment: children get none of
 /// that.
-fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -97,7 +144,11 @@ fn command(program: &str) -> Command {
 }
 
 fn spawn(command: &mut Command, memory: &mut Memory) -> Exit {
-    match command.spawn() {
+    ended(command.spawn(), memory)
+}
+
+fn ended(child: std::io::Result<Child>, memory: &mut Memory) -> Exit {
+    match child {
         Ok(child) => wait(child, memory),
         Err(error) => Exit::NotRun(error.raw_os_error().unwrap_or(libc::EINVAL)),
     }

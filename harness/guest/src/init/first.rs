@@ -16,6 +16,9 @@ use crate::{Init, child, console, drivers, system};
 /// Comes back only when the machine was not crashed, with what to do instead.
 pub(crate) fn run(init: &mut Init, order: &FirstOrder) -> Action {
     drivers::load(init, &order.drivers);
+    for message in &order.messages {
+        console::print(message);
+    }
     let armed = arm(init, &order.arm);
     if order.shell {
         child::shell(

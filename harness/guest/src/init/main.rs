@@ -8,6 +8,7 @@ mod action;
 mod capture;
 mod child;
 mod console;
+mod date;
 mod drivers;
 mod error;
 mod first;
@@ -15,6 +16,8 @@ mod interrupts;
 mod memory;
 mod pci;
 mod port;
+mod save;
+mod superblock;
 mod system;
 mod target;
 
@@ -29,9 +32,19 @@ use crate::port::Port;
 struct Init {
     port: Port,
     memory: Memory,
+    /// RHEL 6's VMCORE, for the user's scripts.
+    vmcore: Option<String>,
 }
 
 impl Init {
+    fn new() -> Self {
+        Self {
+            port: Port::open(),
+            memory: Memory::new(),
+            vmcore: None,
+        }
+    }
+
     fn report(&mut self, report: &Report) {
         self.memory.sample();
         self.port.send(report);
@@ -49,19 +62,13 @@ impl Init {
 fn main() {
     // Only here for a defect in this program: without it, the abort would be a kernel panic.
     std::panic::set_hook(Box::new(|panic| {
-        let mut init = Init {
-            port: Port::open(),
-            memory: Memory::new(),
-        };
+        let mut init = Init::new();
         init.failed(&Failure::new("run /init", panic.to_string()));
         action::end(&mut init, Action::PowerOff);
     }));
 
     let system = system::mount_all();
-    let mut init = Init {
-        port: Port::open(),
-        memory: Memory::new(),
-    };
+    let mut init = Init::new();
     if let Some(trouble) = init.port.trouble() {
         console::print(&format!("kdump: crashdrill: no report channel: {trouble}"));
     }

@@ -50,13 +50,30 @@ pub(crate) fn started(role: Role) -> Report {
     Report::Started {
         role,
         release: line("/proc/sys/kernel/osrelease"),
-        cpus: cpu_count(&line("/sys/devices/system/cpu/online")),
+        cpus: cpus(),
         uptime_ms: uptime_ms(&line("/proc/uptime")),
         memory: match role {
             Role::First => line(CRASH_SIZE).parse().unwrap_or(0),
             Role::Capture => memory::total(),
         },
     }
+}
+
+/// CPUs online.
+pub(crate) fn cpus() -> u32 {
+    cpu_count(&line("/sys/devices/system/cpu/online"))
+}
+
+/// What dmesg(1) shows, up to `limit` bytes of it.
+pub(crate) fn kernel_log(limit: usize) -> Vec<u8> {
+    /// syslog(2): the last messages of the ring, without clearing it.
+    const SYSLOG_ACTION_READ_ALL: libc::c_int = 3;
+    let mut text = vec![0_u8; limit];
+    let room = libc::c_int::try_from(text.len()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel writes at most `room` bytes into the buffer, which is that long.
+    let length = unsafe { libc::klogctl(SYSLOG_ACTION_READ_ALL, text.as_mut_ptr().cast(), room) };
+    text.truncate(usize::try_from(length).unwrap_or(0));
+    text
 }
 
 /// The first line of a small file of the kernel's, or nothing.

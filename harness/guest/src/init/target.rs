@@ -1,14 +1,12 @@
-//! The dump target: waiting for it, finding it by UUID or label, mounting it.
+//! Disks: waiting for one, finding it by the UUID or label of its file system, mounting that.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crashdrill_guest::console::{NOT_A_MOUNT_POINT, TARGET_MOUNT_POINT, TARGET_TIMEOUT};
 use crashdrill_guest::order::Filesystem;
-use crashdrill_guest::report::Report;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,8 +14,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
 };
 
-use crate::error::errno_name;
-use crate::{Init, console};
+use crate::superblock::Superblock;
+use crate::{Init, console, drivers};
 
 /// The kernel's own multicast group of NETLINK_KOBJECT_UEVENT; udev's is 2.
 const KERNEL_UEVENTS: u32 = 1;
@@ -85,51 +83,34 @@ pub(crate) fn wait(uevents: &Uevents, device: &str, limit: Duration) -> Option<P
             None => Duration::MAX,
         };
         if left.is_zero() {
-            console::print(TARGET_TIMEOUT);
-            console::print(&format!("Warning: {device} does not exist"));
             return None;
         }
         uevents.wait(left);
     }
 }
 
-/// Mounts `node`, or says why not.
-pub(crate) fn mount_at(init: &mut Init, target: &Filesystem, node: Option<&Path>) -> bool {
-    let mounted = node.map(|node| {
-        fs::create_dir_all(TARGET_MOUNT_POINT)
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
-            .and_then(|()| {
-                let kind = Some(target.kind.as_str());
-                mount(
-                    Some(node),
-                    TARGET_MOUNT_POINT,
-                    kind,
-                    MsFlags::empty(),
-                    None::<&str>,
-                )
-            })
-    });
-    let mount_error = match mounted {
-        Some(Err(errno)) => {
+/// Loads what the file system needs and mounts it, or says why not as mount(8) would.
+pub(crate) fn mount_at(
+    init: &mut Init,
+    filesystem: &Filesystem,
+    node: &Path,
+    mount_point: &str,
+) -> Result<(), Errno> {
+    drivers::load_modules(init, &filesystem.kind, &filesystem.modules);
+    fs::create_dir_all(mount_point)
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+        .and_then(|()| {
+            let kind = Some(filesystem.kind.as_str());
+            let none = None::<&str>;
+            mount(Some(node), mount_point, kind, MsFlags::empty(), none)
+        })
+        .inspect_err(|errno| {
             console::print(&format!(
-                "mount: {} on {TARGET_MOUNT_POINT}: {}",
-                target.device,
+                "mount: {} on {mount_point}: {}",
+                filesystem.device,
                 errno.desc()
             ));
-            Some(errno_name(errno))
-        }
-        _ => None,
-    };
-    init.report(&Report::Target {
-        device: target.device.clone(),
-        found: node.is_some(),
-        mount_error,
-    });
-    let done = matches!(mounted, Some(Ok(())));
-    if !done {
-        console::print(NOT_A_MOUNT_POINT);
-    }
-    done
+        })
 }
 
 /// What the order asks for.
@@ -190,84 +171,17 @@ fn open_block_device(node: &Path) -> Option<File> {
         .flatten()
 }
 
-/// What identifies a file system.
-#[derive(Debug, PartialEq, Eq)]
-struct Superblock {
-    uuid: String,
-    label: String,
-}
-
-impl Superblock {
-    fn read(device: &File) -> Option<Self> {
-        let mut start = [0; 2048];
-        device.read_exact_at(&mut start, 0).ok()?;
-        Self::parse(&start)
-    }
-
-    /// ext2 to ext4 (fs/ext4/ext4.h, struct ext4_super_block at byte 1024) and xfs
-    /// (fs/xfs/libxfs/xfs_format.h, struct xfs_dsb at byte 0).
-    fn parse(start: &[u8]) -> Option<Self> {
-        let at = |offset: usize, length: usize| start.get(offset..offset + length);
-        let (uuid, label) = if at(1024 + 0x38, 2)? == [0x53, 0xef] {
-            (at(1024 + 0x68, 16)?, at(1024 + 0x78, 16)?)
-        } else if at(0, 4)? == b"XFSB" {
-            (at(32, 16)?, at(108, 12)?)
-        } else {
-            return None;
-        };
-        let mut text = String::with_capacity(36);
-        for (position, byte) in uuid.iter().enumerate() {
-            if matches!(position, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            text += &format!("{byte:02x}");
-        }
-        let label = label.split(|&byte| byte == 0).next().unwrap_or_default();
-        Some(Self {
-            uuid: text,
-            label: String::from_utf8_lossy(label).into_owned(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const UUID: [u8; 16] = [
-        0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78, 0x87, 0x96, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1,
-        0xf0,
-    ];
+    use crate::superblock::tests::{ext4, in_bytes};
 
     #[test]
-    fn ext4() {
-        let mut start = vec![0; 2048];
-        start[1024 + 56..1024 + 58].copy_from_slice(&[0x53, 0xef]);
-        start[1024 + 104..1024 + 120].copy_from_slice(&UUID);
-        start[1024 + 120..1024 + 125].copy_from_slice(b"crash");
-        let found = Superblock::parse(&start).unwrap();
-        assert_eq!(found.uuid, "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
-        assert_eq!(found.label, "crash");
+    fn by_uuid_and_label() {
+        let found = in_bytes(&ext4()).unwrap();
         assert!(Wanted::of("UUID=0F1E2D3C-4b5a-6978-8796-a5b4c3d2e1f0").is(&found));
         assert!(Wanted::of("/dev/disk/by-label/crash").is(&found));
         assert!(!Wanted::of("LABEL=cras").is(&found));
-    }
-
-    #[test]
-    fn xfs() {
-        let mut start = vec![0; 2048];
-        start[..4].copy_from_slice(b"XFSB");
-        start[32..48].copy_from_slice(&UUID);
-        start[108..120].copy_from_slice(b"twelve-bytes");
-        let found = Superblock::parse(&start).unwrap();
-        assert_eq!(found.label, "twelve-bytes");
-        assert!(Wanted::of("LABEL=twelve-bytes").is(&found));
-    }
-
-    #[test]
-    fn neither() {
-        assert_eq!(Superblock::parse(&[0; 2048]), None);
-        assert_eq!(Superblock::parse(&[0; 100]), None);
-        assert_eq!(Superblock::parse(&[]), None);
+        assert!(!Wanted::of("/dev/crash").is(&found));
     }
 }
