@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crashdrill_guest::console::TARGET_MOUNT_POINT;
 use crashdrill_guest::order::{CaptureOrder, Driver, FirstOrder, Module, ORDER_PATH, Order};
 
 use super::archive::{Archive, ArchiveError, Content};
@@ -71,7 +70,7 @@ pub fn first(
 /// See [`AssembleError`].
 pub fn capture(order: &CaptureOrder, parts: &Parts) -> Result<Archive, AssembleError> {
     let mut archive = base(&Order::Capture(order.clone()), parts)?;
-    archive.add_directory(TARGET_MOUNT_POINT, 0o755)?;
+    archive.add_directory(order.script.mount_point(), 0o755)?;
     let filesystems = [order.target.filesystem(), order.failure_action.root()];
     let modules = filesystems.into_iter().flatten();
     have_modules(

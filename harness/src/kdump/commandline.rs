@@ -126,6 +126,23 @@ pub fn last_value<'a>(commandline: &'a str, parameter: &str) -> Option<&'a str> 
         .map(|(_, value)| unquoted(value))
 }
 
+/// What modprobe hands to a module from the kernel's command line: of each word
+/// `module.parameter=value` what stands behind the dot (libkmod-config.c, kcmdline_parse).
+pub fn module_parameters(commandline: &str, module: &str) -> Vec<String> {
+    let words = kernel_words(commandline).into_iter();
+    words
+        .filter_map(|word| {
+            let (quote, rest) = match word.strip_prefix('"') {
+                Some(rest) => ("\"", rest),
+                None => ("", word),
+            };
+            let (name, parameter) = rest.split_once('.')?;
+            let same = name.replace('-', "_") == module && !parameter.is_empty();
+            same.then(|| format!("{quote}{parameter}"))
+        })
+        .collect()
+}
+
 /// A driver that the capture kernel is not to load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -269,6 +286,16 @@ mod tests {
         }
         let default = capture_commandline("", &Sysconfig::default(), 2);
         assert_eq!(default, format!("{DEFAULT_APPEND} disable_cpu_apicid=2"));
+    }
+
+    #[test]
+    fn parameters_of_a_module() {
+        let line =
+            "rd.driver.blacklist=x nvme.a=1 nvme_core.b=2 \"nvme.c=d e\" nvme-core.f nvme. nvme";
+        let of = |module| module_parameters(line, module);
+        assert_eq!(of("nvme"), ["a=1", "\"c=d e\""]);
+        assert_eq!(of("nvme_core"), ["b=2", "f"]);
+        assert!(of("driver").is_empty());
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct PlacedFunction {
     pub table: u16,
     /// The dump goes here.
     pub target: bool,
+    /// The root file system is here.
+    pub root: bool,
     /// The disk behind it.
     pub disk: Option<Disk>,
 }
@@ -190,6 +192,7 @@ impl MachinePlan {
             let table = table(machine, device, entry).map_err(problem)?;
             for nth in 0..device.count {
                 let target = device.target && nth == 0;
+                let root = device.root && nth == 0;
                 let stated = device.slots.as_ref();
                 requests.push(Request {
                     slot: stated.and_then(|slots| slots.get(usize::from(nth)).copied()),
@@ -208,7 +211,8 @@ impl MachinePlan {
                     multifunction: false,
                     table,
                     target,
-                    disk: disk(machine, device, entry, target),
+                    root,
+                    disk: disk(machine, device, entry, target || root),
                 });
                 // `count` is a u16, so that only absurd scenarios come near; the bus is full at 240.
                 *index = index.saturating_add(1);
@@ -346,10 +350,10 @@ fn disk(
     machine: &model::Machine,
     device: &model::Device,
     entry: &Entry,
-    target: bool,
+    holds_dumps: bool,
 ) -> Option<Disk> {
     entry.disk?;
-    let (size, backing) = match (device.size, target) {
+    let (size, backing) = match (device.size, holds_dumps) {
         (Some(size), _) => (size, Backing::File),
         (None, true) => (usual_disk(machine.memory), Backing::File),
         (None, false) if device.device == DeviceKind::VirtioBlk => (NULL_DISK, Backing::Null),

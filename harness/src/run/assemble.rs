@@ -5,16 +5,12 @@ use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 
 use super::HarnessError;
-use super::plan::{Plan, Stage};
+use super::plan::{APPLETS, Plan, Stage};
 use crate::image::{CaptureKernel, Image};
 use crate::initramfs::{self, Archive, Content, Parts};
-use crate::kdump::conf::Filesystem;
 use crate::machine::Disk;
 use crate::target;
 use crate::units::Bytes;
-
-/// busybox has these as applets, so that a core collector may name them.
-const APPLETS: [&str; 2] = ["cp", "dd"];
 
 /// What a machine is given besides its kernel.
 #[derive(Debug)]
@@ -61,7 +57,8 @@ pub fn files(plan: &Plan, image: &Image) -> Result<Assembled, HarnessError> {
     let disks = plan
         .machine
         .file_disks()
-        .map(|(_, disk)| format(disk, image))
+        .zip(&plan.contents)
+        .map(|((_, disk), content)| format(disk, content, image))
         .collect::<Result<_, _>>()?;
     Ok(Assembled {
         initramfs,
@@ -81,9 +78,8 @@ fn write(archive: &Archive) -> std::io::Result<File> {
     Ok(file)
 }
 
-fn format(disk: &Disk, image: &Image) -> Result<File, HarnessError> {
-    let content = target::Content::Filesystem(target::Format::new(Filesystem::Ext4));
-    target::make_disk(disk.size, &content, |program| {
+fn format(disk: &Disk, content: &target::Content, image: &Image) -> Result<File, HarnessError> {
+    target::make_disk(disk.size, content, |program| {
         image.userland.command(program)
     })
     .map_err(|error| assemble("the disk", error))

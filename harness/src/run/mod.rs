@@ -18,7 +18,7 @@ pub use assemble::{Assembled, archives, files};
 pub use event::Event;
 pub use keep::{command, keep, names};
 pub use known::{accelerator, capabilities};
-pub use plan::{Plan, PlanError, Shell, Stage};
+pub use plan::{BadPattern, DiskProblem, Plan, PlanError, Shell, Stage};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use schedule::{Capacity, Load, all, one};
 

@@ -10,7 +10,7 @@ use miette::Diagnostic;
 
 use super::Job;
 use super::known::{accelerator, capabilities};
-use super::plan::{Plan, PlanError, Shell};
+use super::plan::{DiskProblem, Plan, PlanError, Shell};
 use crate::image::qemu::QEMU_VARIABLE;
 use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
 use crate::machine::probe::Lacking;
@@ -154,17 +154,38 @@ fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
 
 /// The key that an error of planning is about.
 fn problem(error: &PlanError) -> Problem {
+    let conf = Path::default().key("kdump").key("conf");
+    let devices = Path::default().key("machine").key("devices");
     let path = match error {
-        PlanError::Conf(_) | PlanError::NotEmulated(_) => Path::default().key("kdump").key("conf"),
+        PlanError::Conf(_)
+        | PlanError::NotEmulated(_)
+        | PlanError::Pattern(_)
+        | PlanError::NoProgram { .. }
+        | PlanError::NoRoot => conf,
+        PlanError::Flavour(_) => Path::default().key("kdump").key("flavour"),
+        PlanError::Disk { device, problem } => match problem {
+            DiskProblem::Conf(_) | DiskProblem::Type(_) => conf,
+            DiskProblem::Device(_) => devices.index(*device).key("filesystem"),
+            DiskProblem::Small { .. } => devices.index(*device).key("size"),
+        },
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
-        PlanError::Machine(machine::PlanError::Device { device, .. }) => {
-            Path::default().key("machine").key("devices").index(*device)
-        }
-        PlanError::Machine(_) | PlanError::NoTarget => {
-            Path::default().key("machine").key("devices")
-        }
+        PlanError::Machine(machine::PlanError::Device { device, .. }) => devices.index(*device),
+        PlanError::Machine(_) | PlanError::NoTarget => devices,
     };
-    Problem::new(path, error.to_string())
+    let problem = Problem::new(path, error.to_string());
+    match error {
+        PlanError::Flavour(_) => problem.help(
+            "`boot: disk` runs the distribution's own scripts; `flavour: rhel7` acts out those of \
+             RHEL 7 on this kernel",
+        ),
+        PlanError::NoProgram { program, .. } => problem.help(format!(
+            "put it into `capture.files` of the scenario: `{program}: |` and its text"
+        )),
+        PlanError::NoRoot => {
+            problem.help("add a device with one, such as `- {device: virtio-blk, root: true}`")
+        }
+        _ => problem,
+    }
 }
 
 /// 64 random bits, new for every run of every drill.

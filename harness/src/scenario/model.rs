@@ -120,11 +120,47 @@ pub struct Device {
     /// The dump goes to this device.
     #[serde(default)]
     pub target: bool,
+    /// The root file system is on this device: where `dump_to_rootfs` goes.
+    #[serde(default)]
+    pub root: bool,
     /// Size of the disk behind it, for devices that carry one.
     pub size: Option<Bytes>,
+    /// What the disk holds before the machine starts, where it is to be something else than
+    /// kdump.conf says of the target, or than ext4.
+    pub filesystem: Option<DiskContent>,
     /// Whether the device has an interrupt line (GSI) of its own or shares one with the others.
     /// It decides between a BUG and a dump when a 3.10 kernel has run out of vectors.
     pub line: Option<Line>,
+}
+
+/// What a disk holds; what is absent is as usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct DiskContent {
+    /// The kind of file system.
+    pub r#type: Option<HeldType>,
+    /// Its UUID.
+    pub uuid: Option<String>,
+    /// Its label.
+    pub label: Option<String>,
+}
+
+/// What a disk can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldType {
+    /// Nothing but zeros.
+    Blank,
+    /// Second extended.
+    Ext2,
+    /// Third extended.
+    Ext3,
+    /// Fourth extended.
+    Ext4,
+    /// XFS.
+    Xfs,
+    /// Btrfs.
+    Btrfs,
 }
 
 fn one() -> u16 {

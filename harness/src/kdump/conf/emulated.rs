@@ -32,7 +32,6 @@ fn missing(line: &Written) -> Option<(String, &'static str)> {
         "fence_kdump_args" | "fence_kdump_nodes" => {
             Some((named(), "remove the line: a drill has no cluster"))
         }
-        "kdump_emergency" => Some((named(), "remove the line")),
         "link_delay" | "disk_timeout" => Some((
             named(),
             "remove the line: the wait for the target is `limits.target` of the scenario",

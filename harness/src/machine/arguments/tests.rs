@@ -9,6 +9,8 @@ fn machine(kinds: &[DeviceKind]) -> Machine {
         count: 1,
         slots: None,
         target: false,
+        root: false,
+        filesystem: None,
         size: entry(*kind).disk.map(|_| Bytes(Bytes::GIB)),
         line: None,
     });

@@ -9,6 +9,8 @@ fn device(kind: DeviceKind) -> Device {
         count: 1,
         slots: None,
         target: false,
+        root: false,
+        filesystem: None,
         size: None,
         line: None,
     }

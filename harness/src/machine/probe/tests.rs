@@ -25,6 +25,8 @@ fn plan(apic: Apic, kind: DeviceKind) -> MachinePlan {
         count: 1,
         slots: None,
         target: false,
+        root: false,
+        filesystem: None,
         size: None,
         line: None,
     };

@@ -280,6 +280,8 @@ fn device(kind: model::DeviceKind, msix: Option<u16>) -> model::Device {
         count: 2,
         slots: None,
         target: false,
+        root: false,
+        filesystem: None,
         size: super::super::catalogue::entry(kind)
             .can_be_target()
             .then_some(Bytes(Bytes::GIB)),

@@ -1,0 +1,47 @@
+//! What differs from a customer's machine, for the outcome.
+
+use crashdrill_guest::order::{CaptureOrder, FailureAction, Script, Target};
+
+use super::Stage;
+use crate::image::{CaptureKernel, Image};
+use crate::machine::MachinePlan;
+use crate::scenario::model::Chipset;
+
+pub(super) fn notes(
+    image: &Image,
+    machine: &MachinePlan,
+    capture: &Stage<CaptureOrder>,
+) -> Vec<String> {
+    let order = &capture.order;
+    let mut notes = vec![
+        "the capture initramfs is crashdrill's own, not dracut's: no udev, drivers load one after \
+         the other in the order of the scenario"
+            .to_owned(),
+        "the first kernel runs /init alone: no services, no load when it crashes".to_owned(),
+    ];
+    let mut note = |text: &str| notes.push(text.to_owned());
+    match order.script {
+        Script::Rhel6 => note("RHEL 6's /init checks the target with fsck first; here it does not"),
+        Script::Rhel7 => {}
+        Script::Rhel8 | Script::Rhel9 | Script::Fedora => {
+            note("where this kdump.sh prints `kdump[PID]: `, it is `kdump: ` here");
+            note("kexec-dmesg.log holds the kernel's log alone: there is no journal");
+        }
+    }
+    if matches!(order.target, Target::Raw { .. }) {
+        note("dd is busybox's, not coreutils'");
+    }
+    if order.script.is_kdump_sh() && !capture.programs.contains("vmcore-dmesg") {
+        note("the image has no vmcore-dmesg, so that vmcore-dmesg.txt cannot be saved");
+    }
+    if matches!(order.failure_action, FailureAction::DumpToRootfs(_)) {
+        note("the wait for the root file system is `limits.target`, not dracut's 90 seconds");
+    }
+    if let CaptureKernel::Unpacked(_) = image.kernel.capture {
+        note("both kernels start uncompressed, without their decompressor: no KASLR in either");
+    }
+    if machine.chipset == Chipset::Pc {
+        note("chipset pc: interrupt lines use preallocated ISA vectors, unlike on a server");
+    }
+    notes
+}

@@ -1,0 +1,359 @@
+//! From a drill and an image to everything that is decided before a machine starts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crashdrill_guest::order::{CaptureOrder, FirstOrder, Target};
+
+mod capture;
+mod disks;
+mod drivers;
+mod fidelity;
+
+pub(super) use capture::APPLETS;
+pub use disks::DiskProblem;
+pub use drivers::BadPattern;
+
+use self::capture::Capture;
+use self::disks::Use;
+use self::drivers::{Files, Keepers, Parameters, extra_modules, load_order};
+use crate::image::{Image, Module, ModuleError};
+use crate::initramfs::{CAPTURE_INITRAMFS, CAPTURE_KERNEL};
+use crate::kdump::commandline;
+use crate::kdump::conf::KdumpConf;
+use crate::kdump::configuration::Configuration;
+use crate::kdump::error::ConfError;
+use crate::kdump::flavour::Flavour;
+use crate::kdump::sysconfig::Sysconfig;
+use crate::machine::{self, MachinePlan, PlacedFunction, catalogue};
+use crate::scenario::Drill;
+use crate::scenario::model::Scenario;
+use crate::target::Content;
+use crate::verdict::Expectations;
+
+/// The APIC id of the CPU that the firmware starts on QEMU's machines.
+const BOOT_APIC_ID: u32 = 0;
+/// The parameter that carries a drill's token.
+const TOKEN_PARAMETER: &str = "crashdrill";
+
+/// Everything about a drill that is known before it starts.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Functions, slots, disks, CPUs; with the first kernel's command line.
+    pub machine: MachinePlan,
+    /// Tells this drill's dump from any other; it stands on the first kernel's command line.
+    pub token: String,
+    /// The capture kernel's command line, as kdump's scripts would put it together.
+    pub capture_commandline: String,
+    /// What the first kernel's /init does, and the files that it needs for it.
+    pub first: Stage<FirstOrder>,
+    /// What the capture kernel's /init does, and the files that it needs for it.
+    pub capture: Stage<CaptureOrder>,
+    /// What each of [`MachinePlan::file_disks`] holds before the machine starts, in that order.
+    pub contents: Vec<Content>,
+    /// Directory on the target below which the host looks for the dump.
+    pub dump_directory: String,
+    /// What the verdict has to know of all this.
+    pub expectations: Expectations,
+}
+
+/// One kernel's part of a drill.
+#[derive(Debug, Clone)]
+pub struct Stage<O> {
+    /// For /init.
+    pub order: O,
+    /// Programs of the image's userland.
+    pub programs: BTreeSet<String>,
+    /// Module files by their path in the initramfs.
+    pub modules: BTreeMap<String, Module>,
+    /// The user's own files.
+    pub scripts: Vec<(String, String)>,
+    /// busybox as /bin/sh.
+    pub busybox: bool,
+}
+
+/// A drill that cannot be planned on its image.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// kdump.conf.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Conf(Vec<ConfError>),
+    /// A driver that the kernel does not have.
+    #[error("image {image}: {source}")]
+    Module {
+        /// The image.
+        image: String,
+        /// Which module, and what may have been meant.
+        source: ModuleError,
+    },
+    /// The devices do not fit the machine.
+    #[error(transparent)]
+    Machine(#[from] machine::PlanError),
+    /// Something of kdump.conf that is not acted out yet.
+    #[error("{0} is not emulated yet")]
+    NotEmulated(&'static str),
+    /// A distribution whose scripts are not acted out.
+    #[error("a direct drill acts out the scripts of RHEL and Fedora, not those of flavour {0}")]
+    Flavour(Flavour),
+    /// A disk that cannot be made.
+    #[error("{problem}")]
+    Disk {
+        /// Index into `machine.devices`.
+        device: usize,
+        /// What is wrong with it.
+        problem: DiskProblem,
+    },
+    /// dracut's `--omit-drivers`.
+    #[error(transparent)]
+    Pattern(#[from] BadPattern),
+    /// A program that is neither in the image nor among the scenario's files.
+    #[error("`{option}`: image {image} has no program {program}")]
+    NoProgram {
+        /// The option of kdump.conf.
+        option: &'static str,
+        /// As it is written.
+        program: String,
+        /// The image.
+        image: String,
+    },
+    /// `dump_to_rootfs` without a root file system.
+    #[error("`dump_to_rootfs` needs a root file system, and no device has one")]
+    NoRoot,
+    /// No device of the machine is marked as target and kdump.conf names none.
+    #[error("the drill has no dump target: mark a device with `target: true`")]
+    NoTarget,
+}
+
+/// Which kernel gets an interactive shell instead of doing its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shell {
+    /// None: a drill.
+    #[default]
+    No,
+    /// The first kernel, before anything is armed.
+    First,
+    /// The capture kernel, before anything is saved.
+    Capture,
+}
+
+impl Plan {
+    /// Plans a drill. `token` must be new for every run.
+    ///
+    /// # Errors
+    /// The scenario asks for something that the image, the machine or crashdrill does not have.
+    pub fn new(drill: &Drill, image: &Image, token: &str, shell: Shell) -> Result<Self, PlanError> {
+        let scenario = &drill.scenario;
+        let flavour = scenario.kdump.flavour;
+        let script = capture::script(flavour)?;
+        let configuration = Configuration::read(&scenario.kdump).map_err(PlanError::Conf)?;
+        let Configuration::Kdumpctl {
+            conf, sysconfig, ..
+        } = &configuration
+        else {
+            return Err(PlanError::Flavour(flavour));
+        };
+        let text = scenario.kdump.conf.as_deref().unwrap_or_default();
+        let missing = conf.not_emulated(text);
+        if !missing.is_empty() {
+            return Err(PlanError::Conf(missing));
+        }
+        let mut machine = MachinePlan::new(&scenario.machine)?;
+        machine.append = first_commandline(scenario, token);
+        let capture_commandline = configuration
+            .capture_commandline(&machine.append, BOOT_APIC_ID)
+            .to_string();
+        let keepers = Keepers::new(
+            flavour,
+            commandline::kept_out(&capture_commandline, conf),
+            &conf.omit_drivers,
+            &conf.extra_modules,
+        )?;
+        let modules = |source| PlanError::Module {
+            image: image.name.clone(),
+            source,
+        };
+        let mut drivers = match &scenario.capture.drivers {
+            Some(drivers) => drivers.clone(),
+            None => machine.drivers().into_iter().map(str::to_owned).collect(),
+        };
+        let (more, messages) = extra_modules(image, &conf.extra_modules).map_err(modules)?;
+        drivers.extend(more);
+
+        let first = first_stage(
+            scenario,
+            image,
+            &machine.append,
+            messages,
+            arm(sysconfig, &capture_commandline),
+            (token, shell),
+        )
+        .map_err(modules)?;
+        let parameters = Parameters {
+            // RHEL 6's /init loads with insmod.
+            commandline: script.is_kdump_sh().then_some(capture_commandline.as_str()),
+            options: &conf.module_options,
+        };
+        let capture = Capture {
+            scenario,
+            image,
+            conf,
+            script,
+            machine: &machine,
+            drivers: &drivers,
+            keepers: &keepers,
+            parameters: &parameters,
+            shell,
+        }
+        .stage()?;
+        let contents = contents(scenario, conf, &machine)?;
+        let expectations = Expectations {
+            fidelity: fidelity::notes(image, &machine, &capture),
+            ..expectations(&machine, &capture.order, drivers)
+        };
+        Ok(Self {
+            machine,
+            token: token.to_owned(),
+            first,
+            dump_directory: format!("/{}", conf.path.trim_start_matches('/')),
+            capture,
+            capture_commandline,
+            contents,
+            expectations,
+        })
+    }
+}
+
+fn first_commandline(scenario: &Scenario, token: &str) -> String {
+    let mut words = vec!["console=ttyS0".to_owned()];
+    words.extend(scenario.crashkernel.parameters());
+    words.push(format!("{TOKEN_PARAMETER}={token}"));
+    if !scenario.first_kernel.append.is_empty() {
+        words.push(scenario.first_kernel.append.clone());
+    }
+    words.join(" ")
+}
+
+fn first_stage(
+    scenario: &Scenario,
+    image: &Image,
+    commandline: &str,
+    messages: Vec<String>,
+    arm: Vec<String>,
+    (token, shell): (&str, Shell),
+) -> Result<Stage<FirstOrder>, ModuleError> {
+    let mut files = Files::default();
+    let parameters = Parameters {
+        commandline: Some(commandline),
+        options: &[],
+    };
+    let drivers = load_order(
+        image,
+        &scenario.first_kernel.drivers,
+        &Keepers::default(),
+        &parameters,
+        &mut files,
+    )?;
+    Ok(Stage {
+        order: FirstOrder {
+            drivers,
+            messages,
+            arm,
+            crash_cpu: u32::from(scenario.crash.cpu),
+            token: token.to_owned(),
+            shell: shell == Shell::First,
+        },
+        programs: BTreeSet::from(["kexec".to_owned()]),
+        modules: files.modules,
+        scripts: Vec::new(),
+        busybox: shell == Shell::First,
+    })
+}
+
+/// The command that RHEL 7's kdumpctl runs, with kexec_load(2): `kexec $KEXEC_ARGS -p …`.
+fn arm(sysconfig: &Sysconfig, capture_commandline: &str) -> Vec<String> {
+    // kexec-tools 2.0.29 tries kexec_file_load(2) first; 3.10 has kexec_load(2) alone.
+    let mut argv = vec!["kexec".to_owned(), "--kexec-syscall".to_owned()];
+    let more = sysconfig.kexec_args.as_deref().unwrap_or_default();
+    argv.extend(more.split_ascii_whitespace().map(str::to_owned));
+    argv.extend([
+        "-p".to_owned(),
+        CAPTURE_KERNEL.to_owned(),
+        format!("--initrd={CAPTURE_INITRAMFS}"),
+        format!("--command-line={capture_commandline}"),
+    ]);
+    argv
+}
+
+/// What each disk with a file holds, in the order of [`MachinePlan::file_disks`].
+fn contents(
+    scenario: &Scenario,
+    conf: &KdumpConf,
+    machine: &MachinePlan,
+) -> Result<Vec<Content>, PlanError> {
+    let devices = scenario.machine.devices.iter().enumerate();
+    let lines = devices.flat_map(|line| std::iter::repeat_n(line, usize::from(line.1.count)));
+    let with_file = |function: &PlacedFunction| {
+        function
+            .disk
+            .as_ref()
+            .filter(|disk| disk.backing == machine::Backing::File)
+            .map(|disk| disk.size)
+    };
+    machine
+        .functions
+        .iter()
+        .zip(lines)
+        .filter_map(|(function, line)| Some((function, line, with_file(function)?)))
+        .enumerate()
+        .map(|(nth, (function, (index, device), size))| {
+            let use_ = match function {
+                function if function.target => Use::Target,
+                function if function.root => Use::Root,
+                _ => Use::Other(nth),
+            };
+            disks::content(conf, device, use_, size).map_err(|problem| PlanError::Disk {
+                device: index,
+                problem,
+            })
+        })
+        .collect()
+}
+
+/// All but the notes on fidelity.
+fn expectations(
+    machine: &MachinePlan,
+    order: &CaptureOrder,
+    capture_drivers: Vec<String>,
+) -> Expectations {
+    let name = |kind| catalogue::entry(kind).name.to_owned();
+    let target_drivers = machine
+        .target()
+        .map_or(&[][..], |function| catalogue::entry(function.kind).drivers);
+    let devices = machine
+        .functions
+        .iter()
+        .map(|function| {
+            let slot = function.slot;
+            (
+                format!("00:{:02x}.{}", slot.device, slot.function),
+                name(function.kind),
+            )
+        })
+        .collect();
+    Expectations {
+        target: match &order.target {
+            Target::Filesystem(filesystem) => filesystem.device.clone(),
+            Target::Raw { device } => device.clone(),
+            Target::Nfs { host, export } => format!("{host}:{export}"),
+            Target::Ssh { user, host } => format!("{user}@{host}"),
+        },
+        target_drivers: target_drivers
+            .iter()
+            .map(|driver| (*driver).to_owned())
+            .collect(),
+        capture_drivers,
+        pre_script: order.pre.is_some(),
+        devices,
+        machine: format!("{}, {}", machine.machine_type(), machine.cpu_model()),
+        fidelity: Vec::new(),
+    }
+}
