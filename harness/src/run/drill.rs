@@ -1,9 +1,11 @@
 //! One drill, from files to outcome.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use crashdrill_guest::order;
 use crashdrill_guest::report::{self, Report, Role};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -13,13 +15,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
-use super::{Began, DrillResult, Event, HarnessError, Job};
+use super::{Began, DrillResult, Event, HarnessError, Job, Plan};
 use crate::console::Terminal;
 use crate::image::BootKernel;
 use crate::machine::qmp::{self, Known};
 use crate::machine::{Input, Inputs, Machine, MachineError, Shutdown};
 use crate::scenario::model::Limits;
-use crate::target::{BlockDevice, Target, TargetError};
+use crate::target::{BlockDevice, Content, Target, TargetError};
 use crate::units::Bytes;
 use crate::verdict::outcome::Phase;
 use crate::verdict::{Dump, End, Recorder, RuleBook, judge};
@@ -363,19 +365,43 @@ fn has_room(files: &Assembled) -> Result<(), HarnessError> {
     Ok(())
 }
 
-/// What the host finds on the dump target.
+/// What the host finds: on the dump target, or else on the root file system, to which
+/// `dump_to_rootfs` goes.
 fn read_back(job: &Job, files: &Assembled) -> Dump {
     let plan = &job.plan;
-    let target = plan
-        .machine
-        .file_disks()
-        .position(|(function, _)| function.target);
-    let Some(disk) = target.and_then(|index| files.disks.get(index)) else {
-        return Dump::NotLookedFor;
+    let disks = || {
+        let disks = plan.machine.file_disks().zip(&plan.contents);
+        disks
+            .zip(&files.disks)
+            .map(|(((function, _), content), disk)| (function, content, disk))
     };
+    let raw = matches!(plan.capture.order.target, order::Target::Raw { .. });
+    let target = disks().find(|(function, ..)| function.target);
+    let on_target = match target {
+        None => Dump::NotLookedFor,
+        Some((_, _, disk)) if raw => read_disk(plan, disk, |device| Ok(Target::raw(device))),
+        // Nothing but a file system can hold one.
+        Some((_, Content::Blank, _)) => Dump::None,
+        Some((_, Content::Filesystem(_), disk)) => read_disk(plan, disk, Target::open),
+    };
+    if matches!(on_target, Dump::Found(_)) || plan.capture.order.failure_action.root().is_none() {
+        return on_target;
+    }
+    let root = disks().find(|(function, ..)| function.root);
+    match root.map(|(_, _, disk)| read_disk(plan, disk, Target::open)) {
+        None | Some(Dump::None) => on_target,
+        Some(on_root) => on_root,
+    }
+}
+
+fn read_disk(
+    plan: &Plan,
+    disk: &File,
+    open: impl FnOnce(&BlockDevice) -> Result<Target, TargetError>,
+) -> Dump {
     let device = BlockDevice::whole(disk).map_err(TargetError::Disk);
     let found = device.and_then(|device| {
-        let target = Target::open(&device)?;
+        let target = open(&device)?;
         let found = target.find_dumps(&plan.dump_directory)?;
         match found.dumps.into_iter().next() {
             Some(dump) => target

@@ -26,7 +26,7 @@ pub enum Told {
     CaptureInitFailed,
     /// A module could not be loaded for lack of memory.
     ModuleOutOfMemory,
-    /// The core collector failed.
+    /// The core collector failed, or the program that it pipes the dump to.
     CollectorFailed,
     /// The core collector failed, and the target has no space left.
     TargetFull,
@@ -38,7 +38,7 @@ pub enum Told {
     TargetDriverMissing,
     /// kdump_pre refused.
     PreScriptFailed,
-    /// The target is mounted and kdump_pre, which comes next, has not ended.
+    /// The target is there and kdump_pre, which comes next, has not ended.
     PreScriptRunning,
 }
 
@@ -75,6 +75,9 @@ impl Told {
             Told::CollectorFailed => collect(capture, |report| match report {
                 Report::Collector { status, .. } if !succeeded(*status) => {
                     Some(format!("core collector {}", Ended(*status)))
+                }
+                Report::Writer { program, status } if !succeeded(*status) => {
+                    Some(format!("{program}, which writes the dump, {}", Ended(*status)))
                 }
                 _ => None,
             }),
@@ -162,29 +165,20 @@ fn target_driver_missing(evidence: &Evidence, capture: &[Report]) -> Vec<String>
     found
 }
 
-/// /init mounts the target, reports that, and runs kdump_pre next.
+/// /init finds the target, tries to mount it, reports that, and runs kdump_pre next.
 fn pre_script_running(evidence: &Evidence, capture: &[Report]) -> Vec<String> {
-    let is_mount = |report: &Report| {
-        matches!(
-            report,
-            Report::Target {
-                found: true,
-                mount_error: None,
-                ..
-            }
-        )
-    };
-    let Some(mounted) = capture.iter().position(is_mount) else {
+    let is_found = |report: &Report| matches!(report, Report::Target { found: true, .. });
+    let Some(found) = capture.iter().position(is_found) else {
         return Vec::new();
     };
-    let beyond = capture[mounted..].iter().any(|report| match report {
+    let beyond = capture[found..].iter().any(|report| match report {
         Report::Script { which, .. } => which == "kdump_pre",
         Report::Collector { .. } | Report::Ending | Report::Failed { .. } => true,
         _ => false,
     });
     let configured = evidence.expectations.as_ref();
     if configured.is_some_and(|expected| expected.pre_script) && !beyond {
-        vec!["report: the target is mounted; kdump_pre, which comes next, has not ended".to_owned()]
+        vec!["report: the target is there; kdump_pre, which comes next, has not ended".to_owned()]
     } else {
         Vec::new()
     }

@@ -106,7 +106,7 @@ pub(crate) fn to_filesystem(
         Ok(bytes) => {
             let memory_low = init.memory.lowest();
             init.report(&Report::Saved {
-                path: format!("{}/vmcore", base.strip_prefix(mount_point).unwrap_or(base)),
+                path: format!("/{}/vmcore", below(base, mount_point)),
                 bytes: Some(bytes),
                 memory_low,
             });
@@ -117,6 +117,12 @@ pub(crate) fn to_filesystem(
             directory: Some(directory),
         }),
     }
+}
+
+/// Without the mount point and the slashes behind it.
+fn below<'a>(path: &'a str, mount_point: &str) -> &'a str {
+    let below = path.strip_prefix(mount_point).unwrap_or(path);
+    below.trim_start_matches('/')
 }
 
 /// Free space in bytes, where it can be asked for.

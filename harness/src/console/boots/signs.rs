@@ -217,6 +217,10 @@ const ROWS: &[Row] = &[
     ("Starting udev", At::Any, Sign::UserSpace),
     ("Loading, please wait...", At::Start, Sign::UserSpace),
     (": saving vmcore", At::Any, Sign::Saving),
+    // RHEL 6's /init.
+    ("Saving to the local filesystem ", At::Start, Sign::Saving),
+    ("Saving to partition ", At::Start, Sign::Saving),
+    ("Saving core complete", At::Any, Sign::Saved),
     ("saving to /", At::Any, Sign::ForeignSaving),
     ("running makedumpfile", At::Any, Sign::ForeignSaving),
     ("Copying data", At::Any, Sign::ForeignSaving),
@@ -247,6 +251,8 @@ const ROWS: &[Row] = &[
     ),
     ("kdump: saving ", At::Any, capture(SAVES)),
     (": saving vmcore", At::Any, capture(SAVES)),
+    ("Saving to the local filesystem ", At::Start, capture(SAVES)),
+    ("Saving to partition ", At::Start, capture(SAVES)),
     ("Kdump Vmcore Save Service", At::Any, capture(SAVES)),
     ("Starting kdump save", At::Any, capture(SAVES)),
     ("save kernel crash dump", At::Any, capture(SAVES)),
@@ -325,10 +331,10 @@ fn sign(line: LineRef<'_>, (text, at, sign): &Row) -> Option<Sign> {
             Sign::Console => message.contains(" enabled") || message.contains("] disabled"),
             Sign::Panic => !message.contains("end Kernel panic"),
             Sign::Oops => is_oops(message),
-            Sign::Saving => {
+            Sign::Saving if *text == ": saving vmcore" => {
                 message.contains("kdump") && message.trim_end().ends_with(": saving vmcore")
             }
-            Sign::Saved => message.contains("kdump"),
+            Sign::Saved if text.starts_with(':') => message.contains("kdump"),
             Sign::ForeignSaved => !message.contains("vmcore-dmesg"),
             Sign::ForeignSaving if *text == "saving to /" => message.contains("kdump"),
             // Unit files name it as a condition; systemd quotes them in the first kernel.
