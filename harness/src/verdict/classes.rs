@@ -124,7 +124,11 @@ fn every_class_of_the_field_has_a_rule() {
         &["no-crashkernel-memory", "crashkernel-too-small-to-load"],
         &["capture-image-not-loaded"],
         &["broken-capture-initramfs"],
-        &["target-not-found", "target-not-mounted"],
+        &[
+            "target-not-found",
+            "target-not-mounted",
+            "target-of-another-type",
+        ],
         &["core-collector-failed", "makedumpfile-older-than-kernel"],
         &["adapter-left-in-old-mode"],
         &["dma-in-flight"],
@@ -406,6 +410,66 @@ makedumpfile Failed.
             .to_owned(),
             CapturePanicked,
             "unknown",
+        ),
+    ] {
+        wrong.check(&format!("{CAPTURE}{tail}"), verdict, cause);
+    }
+    wrong.none();
+}
+
+#[test]
+fn targets_as_each_script_tells() {
+    let mut wrong = Wrong::default();
+    let other_type = "target-wrong-filesystem";
+    for (tail, verdict, cause) in [
+        (
+            "[    4.1] XFS (sda1): Invalid superblock magic number
+kdump: dump target is 
+kdump: error: Dump target  is not mounted.
+kdump: saving vmcore failed
+",
+            DumpTargetMissing,
+            other_type,
+        ),
+        (
+            "[    4.1] EXT4-fs (sda1): VFS: Can't find ext4 filesystem
+kdump[512]: dump path \"/kdumproot\" is not mounted, trying to mount...
+kdump[512]: failed to dump to \"/kdumproot\", it's not a mount point!
+kdump[514]: saving vmcore failed
+",
+            DumpTargetMissing,
+            other_type,
+        ),
+        (
+            "kdump[512]: failed to dump to '/kdumproot', it's not a mount point!\n",
+            DumpTargetMissing,
+            "unknown",
+        ),
+        (
+            "kdump: error: Dump target  is not mounted.\nkdump: saving vmcore failed\n",
+            DumpTargetMissing,
+            "unknown",
+        ),
+        // RHEL 6.
+        (
+            "Saving to the local filesystem /dev/sda3\nSaving core complete\n",
+            VmcoreSaved,
+            "none",
+        ),
+        (
+            "kdump_pre script exited with non-zero status\n",
+            NoVmcore,
+            "user-script",
+        ),
+        // The second chance.
+        (
+            "Warning: dracut-initqueue timeout - starting timeout scripts
+kdump: Executing failure action dump_to_rootfs
+kdump: saving vmcore
+kdump: saving vmcore complete
+",
+            VmcoreSaved,
+            "none",
         ),
     ] {
         wrong.check(&format!("{CAPTURE}{tail}"), verdict, cause);

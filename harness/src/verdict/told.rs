@@ -76,9 +76,10 @@ impl Told {
                 Report::Collector { status, .. } if !succeeded(*status) => {
                     Some(format!("core collector {}", Ended(*status)))
                 }
-                Report::Writer { program, status } if !succeeded(*status) => {
-                    Some(format!("{program}, which writes the dump, {}", Ended(*status)))
-                }
+                Report::Writer { program, status } if !succeeded(*status) => Some(format!(
+                    "{program}, which writes the dump, {}",
+                    Ended(*status)
+                )),
                 _ => None,
             }),
             Told::TargetFull => collect(capture, |report| match report {

@@ -19,6 +19,7 @@ mod causes {
     pub(super) const NoCrashkernelMemory: Cause = Cause::named("no-crashkernel-memory");
     pub(super) const TargetDriverMissing: Cause = Cause::named("target-driver-missing");
     pub(super) const TargetFull: Cause = Cause::named("target-full");
+    pub(super) const TargetWrongFilesystem: Cause = Cause::named("target-wrong-filesystem");
     pub(super) const TargetNotFound: Cause = Cause::named("target-not-found");
     pub(super) const UserScript: Cause = Cause::named("user-script");
 }
@@ -692,6 +693,71 @@ fn with_reports() {
             Dump::None,
             vec![collector(Exit::NotRun(2))],
             (DumpFailed, CoreCollectorFailed),
+        ),
+        // To a raw device: makedumpfile was content, dd was not.
+        (
+            saving,
+            off,
+            Dump::None,
+            vec![
+                Report::Collector {
+                    status: Exit::Code(0),
+                    target_free: None,
+                },
+                Report::Writer {
+                    program: "dd".to_owned(),
+                    status: Exit::Code(1),
+                },
+            ],
+            (DumpFailed, CoreCollectorFailed),
+        ),
+        (
+            "kdump: saving vmcore\ndd: writing '/dev/vda': No space left on device\n",
+            off,
+            Dump::Unreadable("cut short".to_owned()),
+            vec![Report::Writer {
+                program: "dd".to_owned(),
+                status: Exit::Code(1),
+            }],
+            (DumpFailed, TargetFull),
+        ),
+        (
+            "XFS (vda): Invalid superblock magic number\nkdump: error: Dump target  is not mounted.\nkdump: saving vmcore failed\n",
+            off,
+            Dump::None,
+            vec![target(true, Some("EINVAL"))],
+            (DumpTargetMissing, TargetWrongFilesystem),
+        ),
+        // btrfs says nothing.
+        (
+            "mount: /dev/vda on /kdumproot: Invalid argument\nkdump: saving vmcore failed\n",
+            off,
+            Dump::None,
+            vec![target(true, Some("EINVAL"))],
+            (DumpTargetMissing, TargetWrongFilesystem),
+        ),
+        (
+            "mount: /dev/vda on /kdumproot: Input/output error\n",
+            off,
+            Dump::None,
+            vec![target(true, Some("EIO"))],
+            (DumpTargetMissing, Unknown),
+        ),
+        // The target never came, and the root file system took the dump.
+        (
+            "Warning: dracut-initqueue timeout - starting timeout scripts\nkdump: Executing failure action dump_to_rootfs\nkdump: saving vmcore\nkdump: saving vmcore complete\n",
+            off,
+            found(|_| ()),
+            vec![
+                target(false, None),
+                Report::Root {
+                    device: "UUID=1".to_owned(),
+                    found: true,
+                    mount_error: None,
+                },
+                collector(Exit::Code(0)),
+            ],
+            (VmcoreSaved, Cause::NONE),
         ),
         (
             saved,
