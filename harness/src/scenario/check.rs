@@ -99,6 +99,7 @@ pub fn check(scenario: &Scenario, facts_of: FactsOf) -> Vec<Problem> {
         device_alone(nth, device, scenario.machine.chipset, facts_of, found);
     }
     targets(&scenario.machine.devices, facts_of, found);
+    roots(&scenario.machine.devices, facts_of, found);
     slots(scenario, found);
     kernels(scenario, found);
     kdump(scenario, found);
@@ -271,6 +272,19 @@ fn device_alone(
             found.push(Problem::new(path("size"), message).help(format!("{whole}")));
         }
     }
+    if device.filesystem.is_some() {
+        if !facts.target {
+            found.push(about(
+                "filesystem",
+                format!("{kind} carries no disk, so it holds no file system"),
+                "remove `filesystem`".to_owned(),
+            ));
+        } else if !device.target && !device.root && device.size.is_none() {
+            let message = "there is no disk behind this device";
+            let help = "`size: 1G` gives it one; so do `target: true` and `root: true`";
+            found.push(Problem::new(path("filesystem"), message).help(help));
+        }
+    }
     if chipset == Chipset::Pc && device.device == DeviceKind::PcieRootPort {
         let message = "chipset `pc` has no PCI Express, so no pcie-root-port";
         found.push(
@@ -328,6 +342,60 @@ fn targets(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
             Problem::new(path(more), "a second dump target")
                 .help(format!(
                     "`{}` is one already: keep one of them",
+                    device_path(first)
+                ))
+                .rests_on(path(first)),
+        );
+    }
+}
+
+/// The root file system is on one disk, and that is not the target's: `dump_to_rootfs` is what
+/// happens when the target fails.
+fn roots(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
+    let mut roots = devices.iter().enumerate().filter(|(_, device)| device.root);
+    let Some((first, device)) = roots.next() else {
+        return;
+    };
+    let path = |nth| device_path(nth).key("root");
+    let kind = kind_name(device.device);
+    if !facts_of(device.device).target {
+        found.push(
+            Problem::new(path(first), format!("{kind} carries no disk"))
+                .help(
+                    "the root file system is on one of nvme, virtio-blk, virtio-scsi, ahci, \
+                       megasas-gen2, mptsas1068",
+                )
+                .rests_on(device_path(first).key("device")),
+        );
+    }
+    if device.target {
+        found.push(
+            Problem::new(
+                path(first),
+                "the dump target cannot hold the root file system too",
+            )
+            .help("a device of its own for it, such as `- {device: virtio-blk, root: true}`")
+            .rests_on(device_path(first).key("target")),
+        );
+    }
+    if device.count > 1 {
+        found.push(
+            Problem::new(
+                device_path(first).key("count"),
+                format!(
+                    "the root file system is on one device, not {}",
+                    device.count
+                ),
+            )
+            .help("put the others on a line of their own, without `root`")
+            .rests_on(path(first)),
+        );
+    }
+    for (more, _) in roots {
+        found.push(
+            Problem::new(path(more), "a second root file system")
+                .help(format!(
+                    "`{}` has one already: keep one of them",
                     device_path(first)
                 ))
                 .rests_on(path(first)),
