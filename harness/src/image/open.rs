@@ -61,6 +61,26 @@ enum Modules {
     None,
 }
 
+#[cfg(test)]
+impl Image {
+    /// What only plans are made on.
+    pub(crate) fn for_plans(name: &str, modules: ModuleTree, userland: Userland) -> Self {
+        Self {
+            name: name.to_owned(),
+            kernel: Kernel {
+                release: "6.1.0".to_owned(),
+                boot: super::BootKernel::BzImage("vmlinuz".into()),
+                capture: super::CaptureKernel::BzImage("vmlinuz".into()),
+                stock: None,
+            },
+            modules,
+            userland,
+            packages: Vec::new(),
+            _entries: Vec::new(),
+        }
+    }
+}
+
 impl Image {
     /// Opens an image; what is not in the cache yet is fetched and converted first. `images` finds
     /// the manifest of another image by name: a local image borrows its userland.

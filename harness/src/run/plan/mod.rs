@@ -357,3 +357,6 @@ fn expectations(
         fidelity: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
