@@ -17,31 +17,31 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Adds those of `modules` that are new, and gives them as the order names them.
+    /// Adds a module, and gives it as the order names it; and whether it is new.
     fn add(
         &mut self,
         release: &str,
-        modules: Vec<Module>,
+        module: Module,
         parameters: &Parameters<'_>,
-    ) -> Vec<order::Module> {
-        let mut new = Vec::new();
-        for module in modules {
-            let file = module
-                .file
-                .split_inclusive(".ko")
-                .next()
-                .unwrap_or(&module.file);
-            let path = format!("/lib/modules/{release}/{file}");
-            if let Entry::Vacant(free) = self.modules.entry(path) {
-                new.push(order::Module {
-                    name: module.name.clone(),
-                    path: free.key().clone(),
-                    parameters: parameters.of(&module.name),
-                });
+    ) -> (order::Module, bool) {
+        let file = module
+            .file
+            .split_inclusive(".ko")
+            .next()
+            .unwrap_or(&module.file);
+        let path = format!("/lib/modules/{release}/{file}");
+        let named = order::Module {
+            name: module.name.clone(),
+            path: path.clone(),
+            parameters: parameters.of(&module.name),
+        };
+        match self.modules.entry(path) {
+            Entry::Occupied(_) => (named, false),
+            Entry::Vacant(free) => {
                 free.insert(module);
+                (named, true)
             }
         }
-        new
     }
 }
 
@@ -259,9 +259,15 @@ fn one(
             }
         }
     }
+    let loaded = loaded
+        .into_iter()
+        .map(|module| files.add(&image.kernel.release, module, parameters));
     order.push(order::Driver {
         name: asked.to_owned(),
-        modules: files.add(&image.kernel.release, loaded, parameters),
+        modules: loaded
+            .filter(|(_, new)| *new)
+            .map(|(module, _)| module)
+            .collect(),
         kept_out_by: None,
     });
 }
@@ -288,7 +294,7 @@ pub(super) fn extra_modules(
     Ok((there, messages))
 }
 
-/// What a mount of this type needs. Like mount(2), it asks for `fs-TYPE` where there is no module
+/// What a mount of this type needs, whatever was loaded before: only /init knows. Like mount(2), it asks for `fs-TYPE` where there is no module
 /// of the type's own name: ext4 mounts ext2 and ext3 too.
 ///
 /// # Errors
@@ -309,7 +315,9 @@ pub(super) fn filesystem_modules(
     let mut modules = Vec::new();
     for driver in drivers {
         if let Found::Files(found) = driver.found {
-            modules.extend(files.add(&image.kernel.release, found, parameters));
+            let release = &image.kernel.release;
+            let found = found.into_iter();
+            modules.extend(found.map(|module| files.add(release, module, parameters).0));
         }
     }
     Ok(modules)

@@ -17,7 +17,7 @@ const MODULES: [(&str, &str); 3] = [
          kernel/drivers/block/virtio_blk.ko.xz:\n\
          kernel/drivers/virtio/virtio_pci.ko.xz:\n\
          kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\nkernel/fs/jbd2/jbd2.ko.xz:\n\
-         kernel/fs/xfs/xfs.ko.xz:\n",
+         kernel/fs/xfs/xfs.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\n",
     ),
     ("modules.alias", "alias fs-ext3 ext4\nalias fs-ext2 ext4\n"),
     ("modules.builtin", "kernel/drivers/scsi/sd_mod.ko\n"),
@@ -136,6 +136,14 @@ fn a_root_file_system_for_dump_to_rootfs() {
     let root = plan.capture.order.failure_action.root().unwrap();
     assert_eq!(root.device, "UUID=c7a54d11-0000-4000-8000-000000000002");
     assert_eq!(root.kind, "xfs");
+    // The target, of which it is not known whether it was ever mounted, brings ext4 for itself.
+    let names = |filesystem: &Filesystem| -> Vec<String> {
+        let modules = filesystem.modules.iter();
+        modules.map(|module| module.name.clone()).collect()
+    };
+    assert_eq!(names(root), ["jbd2", "xfs"]);
+    let target = plan.capture.order.target.filesystem().unwrap();
+    assert_eq!(names(target), ["jbd2", "ext4"]);
     let held: Vec<_> = plan
         .contents
         .iter()
