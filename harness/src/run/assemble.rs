@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::HarnessError;
@@ -89,8 +90,11 @@ fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {
     let wrong = |error| assemble("the initramfs", error);
     let applet = |program: &&String| APPLETS.contains(&program.as_str());
     let (applets, programs): (Vec<_>, Vec<_>) = stage.programs.iter().partition(applet);
-    let programs: Vec<&str> = programs.into_iter().map(String::as_str).collect();
-    let mut userland = image.userland.closure(&programs).map_err(wrong)?;
+    let names: Vec<&str> = programs.iter().map(|program| file_name(program)).collect();
+    let mut userland = image.userland.closure(&names).map_err(wrong)?;
+    for program in programs {
+        at_its_path(program, &mut userland);
+    }
     let mut busybox = None;
     if stage.busybox || !applets.is_empty() {
         let mut files = image.userland.closure(&["busybox"]).map_err(wrong)?;
@@ -121,6 +125,22 @@ fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {
     })
 }
 
+fn file_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+/// kdump.conf may name a program by the path that it has on another distribution.
+fn at_its_path(program: &str, userland: &mut Vec<(String, PathBuf)>) {
+    if !program.starts_with('/') || userland.iter().any(|(path, _)| path == program) {
+        return;
+    }
+    let name = format!("/{}", file_name(program));
+    let found = userland.iter().find(|(path, _)| path.ends_with(&name));
+    if let Some((_, file)) = found {
+        userland.push((program.to_owned(), file.clone()));
+    }
+}
+
 fn assemble(
     what: &'static str,
     error: impl std::error::Error + Send + Sync + 'static,
@@ -128,5 +148,27 @@ fn assemble(
     HarnessError::Assemble {
         what,
         source: Box::new(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_by_the_path_of_another_distribution() {
+        let mut userland = vec![
+            ("/usr/bin/makedumpfile".to_owned(), PathBuf::from("m")),
+            ("/lib64/ld.so".to_owned(), PathBuf::from("l")),
+        ];
+        at_its_path("makedumpfile", &mut userland);
+        at_its_path("/usr/bin/makedumpfile", &mut userland);
+        assert_eq!(userland.len(), 2);
+        at_its_path("/usr/sbin/makedumpfile", &mut userland);
+        let last = userland.last().unwrap();
+        assert_eq!(
+            last,
+            &("/usr/sbin/makedumpfile".to_owned(), PathBuf::from("m"))
+        );
     }
 }

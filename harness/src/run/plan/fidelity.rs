@@ -29,7 +29,10 @@ pub(super) fn notes(
         }
     }
     if matches!(order.target, Target::Raw { .. }) {
-        note("dd is busybox's, not coreutils'");
+        note(
+            "dd is busybox's, not coreutils'; what it says when it fails is printed, where \
+             kdump.sh keeps it in a file",
+        );
     }
     if order.script.is_kdump_sh() && !capture.programs.contains("vmcore-dmesg") {
         note("the image has no vmcore-dmesg, so that vmcore-dmesg.txt cannot be saved");
