@@ -230,6 +230,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn actions_as_each_script_prints_them() {
+        let reboot = FailureAction::End(Action::Reboot);
+        for (script, failure, last) in [
+            (Script::Rhel6, None, None),
+            (
+                Script::Rhel7,
+                Some("Kdump: Executing default action systemctl reboot -f"),
+                None,
+            ),
+            (
+                Script::Rhel8,
+                Some("kdump: Executing failure action systemctl reboot -f && exit"),
+                Some("kdump: Executing final action systemctl poweroff -f"),
+            ),
+        ] {
+            assert_eq!(
+                script.failure_action(&reboot).first().map(String::as_str),
+                failure
+            );
+            assert_eq!(script.final_action(Action::PowerOff).as_deref(), last);
+        }
+        assert_eq!(Script::Rhel6.failure_action(&FailureAction::Shell).len(), 2);
+    }
+
+    #[test]
     fn directories() {
         let name = "127.0.0.1-2026-01-02-03:04:05";
         for (script, directory) in [

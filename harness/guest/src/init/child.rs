@@ -178,3 +178,36 @@ fn wait(mut child: Child, memory: &mut Memory) -> Exit {
     let _ = mask.thread_unblock();
     exit
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piped(argv: &[&str], writer: &str, file: &File) -> (Exit, Exit) {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", writer])
+            .stdout(file.try_clone().unwrap());
+        pipe(&mut Memory::new(), &argv, &[], &mut command)
+    }
+
+    #[test]
+    fn both_ends_of_a_pipe_are_told() {
+        let directory = std::env::temp_dir();
+        let path = directory.join(format!("crashdrill-pipe-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        let good = piped(&["printf", "a dump"], "cat", &file);
+        let written = fs::read_to_string(&path).unwrap();
+        let bad = piped(&["sh", "-c", "echo; exit 3"], "cat; exit 4", &file);
+        // Neither waits for the other for ever.
+        let deaf = piped(&["yes"], "exit 5", &file);
+        let no_reader = piped(&["/no/such/program"], "cat", &file);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(good, (Exit::Code(0), Exit::Code(0)));
+        assert_eq!(written, "a dump");
+        assert_eq!(bad, (Exit::Code(3), Exit::Code(4)));
+        assert_eq!(deaf, (Exit::Signal(libc::SIGPIPE), Exit::Code(5)));
+        assert_eq!(no_reader, (Exit::NotRun(libc::ENOENT), Exit::Code(0)));
+    }
+}
