@@ -13,6 +13,7 @@ use super::known::{accelerator, capabilities};
 use super::plan::{DiskProblem, Plan, PlanError, Shell};
 use crate::image::qemu::QEMU_VARIABLE;
 use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
+use crate::kdump::error::ConfigFile;
 use crate::machine::probe::Lacking;
 use crate::machine::{self, Accel, AccelChoice, MachineError, catalogue};
 use crate::project::Project;
@@ -73,7 +74,7 @@ pub fn prepare(
         };
         let token = token().map_err(PrepareError::Random)?;
         let mut plan = Plan::new(&drill, &image, &token, shell)
-            .map_err(|error| Box::new(drill.refuse(&[problem(&error)])))?;
+            .map_err(|error| Box::new(drill.refuse(&problems(&error))))?;
         plan.machine.accel = accel.accel;
         let lacking = capabilities.lacking(&plan.machine);
         if !lacking.is_empty() {
@@ -150,6 +151,30 @@ fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
     Problem::new(path, lacking.to_string()).help(format!(
         "{QEMU_VARIABLE}=fetched runs crashdrill's own QEMU, the newest that Debian has"
     ))
+}
+
+/// Where the scenario is wrong.
+fn problems(error: &PlanError) -> Vec<Problem> {
+    let PlanError::Conf(errors) = error else {
+        return vec![problem(error)];
+    };
+    let kdump = Path::default().key("kdump");
+    errors
+        .iter()
+        .map(|error| {
+            let key = match error.file {
+                ConfigFile::KdumpConf => "conf",
+                ConfigFile::Sysconfig => "sysconfig",
+                ConfigFile::KdumpTools => "kdump-tools",
+            };
+            let message = format!("{}, line {}: {}", error.file, error.line, error.message);
+            Problem {
+                inside: Some(error.at.clone()),
+                help: error.help.clone(),
+                ..Problem::new(kdump.clone().key(key), message)
+            }
+        })
+        .collect()
 }
 
 /// The key that an error of planning is about.

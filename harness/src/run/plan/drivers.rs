@@ -102,14 +102,22 @@ impl Keepers {
         })
     }
 
-    /// As evidence: the parameter with its value.
-    fn of_device(&self, driver: &str) -> Option<String> {
-        let keeper = self
-            .blacklisted
-            .iter()
-            .find(|keeper| keeper.driver == driver)?;
+    /// As evidence: the parameter with its value. `file` is the driver's, below the modules'
+    /// directory.
+    fn of_device(&self, driver: &str, file: &str) -> Option<String> {
+        let names = |keeper: &&KeptOut| match keeper.by {
+            // mkdumprd takes a word with a slash for a directory, and blacklists all in it.
+            KeptOutBy::Blacklist if keeper.driver.contains('/') => {
+                let directory = keeper.driver.trim_end_matches('/');
+                let rest = file.replace('-', "_");
+                rest.strip_prefix(directory)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            }
+            _ => keeper.driver == driver,
+        };
+        let keeper = self.blacklisted.iter().find(names)?;
         Some(match keeper.by {
-            KeptOutBy::Blacklist => format!("blacklist {driver}"),
+            KeptOutBy::Blacklist => format!("blacklist {}", keeper.driver),
             by => format!("{by}{driver}"),
         })
     }
@@ -241,8 +249,12 @@ fn one(
         });
         return;
     };
-    let itself = modules.last().and_then(|module| keepers.of_module(module));
-    if let Some(by) = keepers.of_device(&driver.name).or(itself) {
+    let itself = modules.last().and_then(|module| {
+        keepers
+            .of_device(&driver.name, &module.file)
+            .or_else(|| keepers.of_module(module))
+    });
+    if let Some(by) = itself {
         order.push(kept_out(asked, by));
         return;
     }

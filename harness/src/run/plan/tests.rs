@@ -202,6 +202,14 @@ fn what_is_kept_out_and_what_is_not() {
         of("rhel6", &[target, "blacklist nvme"], ""),
         ["nvme not: blacklist nvme"]
     );
+    assert_eq!(
+        of("rhel6", &[target, "blacklist kernel/drivers/nvme/"], ""),
+        ["nvme not: blacklist kernel/drivers/nvme/"]
+    );
+    assert_eq!(
+        of("rhel6", &[target, "blacklist kernel/drivers/nv"], ""),
+        ["nvme: nvme_core nvme"]
+    );
     // What is part of the kernel is there whatever is said.
     let builtin = plan(
         NVME,
