@@ -64,6 +64,11 @@ impl Script {
         self.has_script_directories()
     }
 
+    /// Whether only root may read vmcore-dmesg.txt (2020).
+    pub fn keeps_logs_private(self) -> bool {
+        self.has_script_directories()
+    }
+
     /// Whether the capture kernel's own log is saved after kdump_post (2021), and not right after
     /// the dump.
     pub fn saves_log_last(self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::known::{accelerator, capabilities};
 use super::plan::{DiskProblem, Plan, PlanError, Shell};
 use crate::image::qemu::QEMU_VARIABLE;
 use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
+use crate::kdump::configuration::Configuration;
 use crate::kdump::error::ConfigFile;
 use crate::machine::probe::Lacking;
 use crate::machine::{self, Accel, AccelChoice, MachineError, catalogue};
@@ -74,7 +76,7 @@ pub fn prepare(
         };
         let token = token().map_err(PrepareError::Random)?;
         let mut plan = Plan::new(&drill, &image, &token, shell)
-            .map_err(|error| Box::new(drill.refuse(&problems(&error))))?;
+            .map_err(|error| Box::new(drill.refuse(&problems(&drill, &error))))?;
         plan.machine.accel = accel.accel;
         let lacking = capabilities.lacking(&plan.machine);
         if !lacking.is_empty() {
@@ -154,9 +156,13 @@ fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
 }
 
 /// Where the scenario is wrong.
-fn problems(error: &PlanError) -> Vec<Problem> {
+fn problems(drill: &Drill, error: &PlanError) -> Vec<Problem> {
     let PlanError::Conf(errors) = error else {
-        return vec![problem(error)];
+        let problem = problem(error);
+        return vec![Problem {
+            inside: line_of(drill, error),
+            ..problem
+        }];
     };
     let kdump = Path::default().key("kdump");
     errors
@@ -175,6 +181,27 @@ fn problems(error: &PlanError) -> Vec<Problem> {
             }
         })
         .collect()
+}
+
+/// The bytes of kdump.conf that an error of planning is about.
+fn line_of(drill: &Drill, error: &PlanError) -> Option<Range<usize>> {
+    let options: &[&str] = match error {
+        PlanError::NoProgram { option, .. } => &[option],
+        PlanError::NoRoot => &["failure_action", "default"],
+        PlanError::Pattern(_) => &["dracut_args"],
+        PlanError::Disk {
+            problem: DiskProblem::Conf(_),
+            ..
+        } => &["ext2", "ext3", "ext4", "xfs", "btrfs"],
+        _ => return None,
+    };
+    let Ok(Configuration::Kdumpctl { conf, .. }) = Configuration::read(&drill.scenario.kdump)
+    else {
+        return None;
+    };
+    let mut lines = conf.written.into_iter();
+    let line = lines.find(|line| options.contains(&line.option.as_str()))?;
+    Some(line.at.start..line.value_at.end)
 }
 
 /// The key that an error of planning is about.

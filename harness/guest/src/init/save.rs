@@ -270,9 +270,13 @@ fn dmesg(init: &mut Init, order: &CaptureOrder, directory: &str) {
         }
         Err(error) => Exit::NotRun(error.raw_os_error().unwrap_or(libc::EIO)),
     };
-    let done =
-        status.success() && fs::rename(&incomplete, format!("{base}/vmcore-dmesg.txt")).is_ok();
+    let complete = format!("{base}/vmcore-dmesg.txt");
+    let done = status.success() && fs::rename(&incomplete, &complete).is_ok();
     if done {
+        if order.script.keeps_logs_private() {
+            // Nothing is lost where it cannot be done.
+            let _ = fs::set_permissions(&complete, Permissions::from_mode(0o600));
+        }
         sync();
     }
     let how = if done { "complete" } else { "failed" };

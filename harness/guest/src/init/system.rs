@@ -64,7 +64,7 @@ pub(crate) fn cpus() -> u32 {
     cpu_count(&line("/sys/devices/system/cpu/online"))
 }
 
-/// What dmesg(1) shows, up to `limit` bytes of it.
+/// What dmesg(1) shows, of up to `limit` bytes of the log.
 pub(crate) fn kernel_log(limit: usize) -> Vec<u8> {
     /// syslog(2): the last messages of the ring, without clearing it.
     const SYSLOG_ACTION_READ_ALL: libc::c_int = 3;
@@ -73,6 +73,21 @@ pub(crate) fn kernel_log(limit: usize) -> Vec<u8> {
     // SAFETY: the kernel writes at most `room` bytes into the buffer, which is that long.
     let length = unsafe { libc::klogctl(SYSLOG_ACTION_READ_ALL, text.as_mut_ptr().cast(), room) };
     text.truncate(usize::try_from(length).unwrap_or(0));
+    without_levels(&text)
+}
+
+/// `<6>[    1.0] text` without the number.
+fn without_levels(log: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(log.len());
+    for line in log.split_inclusive(|&byte| byte == b'\n') {
+        let end = line.iter().position(|&byte| byte == b'>');
+        let level = end.filter(|&end| {
+            let digits = line.get(1..end).unwrap_or_default();
+            line.starts_with(b"<") && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        });
+        let begin = level.map_or(0, |end| end + 1);
+        text.extend_from_slice(line.get(begin..).unwrap_or_default());
+    }
     text
 }
 
@@ -115,6 +130,14 @@ mod tests {
         assert_eq!(cpu_count("0-3,8"), 5);
         assert_eq!(cpu_count(""), 0);
         assert_eq!(cpu_count("3-1,x,0-4294967295"), 0);
+    }
+
+    #[test]
+    fn levels() {
+        let log = b"<6>[    1.0] a\n<12>[    2.0] b <c>\n<x>d\ne\n<>f\n>g";
+        let wanted = b"[    1.0] a\n[    2.0] b <c>\n<x>d\ne\n<>f\n>g";
+        assert_eq!(without_levels(log), wanted);
+        assert_eq!(without_levels(b""), b"");
     }
 
     #[test]
