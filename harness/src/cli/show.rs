@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use crashdrill_guest::order::FailureAction;
 
 use super::progress::Shown;
 use super::run::{AccelArgument, drills};
@@ -77,6 +78,24 @@ fn show(job: &Job) -> Result<(), CliError> {
         job.plan.capture.order.collector.join(" ")
     );
     println!("target           {}", job.plan.expectations.target);
+    let disks = job.plan.machine.file_disks().zip(&job.plan.contents);
+    for ((function, disk), content) in disks {
+        println!(
+            "  disk           {} of {}: {content}",
+            function.id(),
+            disk.size
+        );
+    }
+    let order = &job.plan.capture.order;
+    let failure = match &order.failure_action {
+        FailureAction::End(action) => action.to_string(),
+        FailureAction::Shell => "shell".to_owned(),
+        FailureAction::DumpToRootfs(root) => format!("dump_to_rootfs {}", root.device),
+    };
+    println!(
+        "kdump of         {}: on failure {failure}, in the end {}",
+        order.script, order.final_action
+    );
     println!(
         "\n{}",
         String::from_utf8_lossy(&run::command(job, &run::names(job)))
