@@ -40,7 +40,7 @@ pub(super) fn kind(input: &Input<'_>) -> Result<Kind, Unusable> {
     })?;
     // Without a byte order mark every second byte of ASCII is zero.
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
-    if bytes.len() >= 4 && zeros * 3 > bytes.len() {
+    if bytes.len() >= 4 && zeros * 3 > bytes.len() && zeros * 3 < bytes.len() * 2 {
         return Err(Unusable::Utf16);
     }
     by_name(input.name)

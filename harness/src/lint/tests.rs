@@ -173,6 +173,24 @@ fn kinds(names: &[(&str, &str)]) -> Vec<Option<Kind>> {
 }
 
 #[test]
+fn bytes_that_are_no_text() {
+    let why = |bytes: &[u8]| {
+        one(Flavour::Rhel7, "kdump.conf", bytes).files[0]
+            .kind
+            .clone()
+    };
+    assert_eq!(why(b"p\0a\0t\0h\0 \0"), Err(Unusable::Utf16));
+    assert_eq!(why(b"\xff\xfep\0"), Err(Unusable::Utf16));
+    assert_eq!(
+        why(b"path /a\nx\xff"),
+        Err(Unusable::NotText { line: 2, byte: 2 })
+    );
+    assert_eq!(why(&vec![b'a'; MAX_SIZE + 1]), Err(Unusable::Large));
+    // That is text, if a bad one.
+    assert_eq!(why(&[0; 9]), Ok(Kind::KdumpConf));
+}
+
+#[test]
 fn recognised() {
     assert_eq!(
         kinds(&[
