@@ -134,7 +134,7 @@ pub struct Device {
 }
 
 /// What a disk holds; what is absent is as usual.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DiskContent {
     /// The kind of file system.
