@@ -137,8 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn a_quoted_value_is_read_back(value in "[^']{0,40}") {
-        prop_assume!(!value.contains(['\0', '\r']));
+    fn a_quoted_value_is_read_back(value in "[^'\\x00\r]{0,40}") {
         let text = format!("A='{value}'\n");
         let found = bash(&text);
         prop_assert_eq!(found.errors.iter().count(), 0);
