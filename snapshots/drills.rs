@@ -87,7 +87,10 @@ impl Progress for Lines {
             Step::Waiting => eprintln!("{item}: waiting for another crashdrill"),
             Step::Downloading { percent, text } if *percent == 0.0 => eprintln!("{item}: {text}"),
             Step::Done => eprintln!("{item}: ready"),
-            Step::Downloading { .. } | Step::Unpacking { .. } | Step::Converting => {}
+            Step::Downloading { .. }
+            | Step::Unpacking { .. }
+            | Step::Installing(_)
+            | Step::Converting => {}
         }
     }
 }

@@ -131,7 +131,7 @@ fn compare(healthy: &Healthy<'_>, job: &Job, accel: Accel, pairs: usize) -> Resu
          \u{20}  cpio, not compressed; disk and initramfs are made before the clock runs"
     );
     let reference = Reference::make(job, &healthy.scratch.join("reference"))?;
-    let (first, _) = run::archives(&job.plan, &job.image)?;
+    let (first, _) = run::archives(reference::direct(job)?, &job.image)?;
     println!(
         "   initramfs given to QEMU: A {:.1} MiB, B {:.1} MiB\n",
         mib(first.size()?),

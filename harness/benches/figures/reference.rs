@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crashdrill::kdump::conf::Filesystem;
 use crashdrill::machine::Accel;
-use crashdrill::run::Job;
+use crashdrill::run::{BootPlan, Direct, Job};
 use crashdrill::target::{BlockDevice, Content, Format, Target, make_disk};
 use crashdrill::verdict::outcome::Phase;
 use crashdrill::verdict::{Recorder, RuleBook};
@@ -55,7 +55,7 @@ impl Reference {
         fs::copy(&kernel, first.join("boot/vmlinuz"))?;
         fs::write(
             first.join("boot/capture-cmdline"),
-            &job.plan.capture_commandline,
+            &direct(job)?.capture_commandline,
         )?;
         cpio(job, &capture, &first.join("boot/capture.cpio"))?;
 
@@ -186,9 +186,17 @@ fn programs(job: &Job, names: &[&str], directory: &Path) -> Result<(), Failure> 
     Ok(())
 }
 
+/// What crashdrill's own /init does in this drill.
+pub(super) fn direct(job: &Job) -> Result<&Direct, Failure> {
+    match &job.plan.boot {
+        BootPlan::Direct(direct) => Ok(direct),
+        BootPlan::Disk(_) => Err("the reference is for drills with `boot: direct`".into()),
+    }
+}
+
 /// The drill's modules, numbered in the order in which the drill loads them.
 fn modules(job: &Job, directory: &Path) -> Result<(), Failure> {
-    let capture = &job.plan.capture;
+    let capture = &direct(job)?.capture;
     let drivers = capture
         .order
         .drivers

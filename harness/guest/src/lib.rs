@@ -5,6 +5,7 @@
 //! Both ends compile this crate, so the two cannot drift apart. It depends on next to nothing, so
 //! that /init stays small.
 
+pub mod agent;
 pub mod console;
 pub mod order;
 pub mod report;

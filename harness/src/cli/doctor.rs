@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::progress::Shown;
 use super::{CliError, Context, Status};
+use crate::image::disk;
 use crate::image::qemu::{self, Origin};
 use crate::machine::catalogue;
 use crate::run::{self, Capacity};
@@ -57,6 +58,17 @@ impl Doctor {
                 capacity.cpus,
                 capacity.memory.0 / Bytes::MIB
             ),
+        );
+        say(
+            true,
+            "root disks",
+            match disk::lacking() {
+                None => "can be made, for drills with `boot: disk`".to_owned(),
+                Some(why) => format!(
+                    "cannot be made: {why}; drills with `boot: disk` work only with images that \
+                     are in the cache"
+                ),
+            },
         );
         match context.cache.entries() {
             Ok(entries) => {

@@ -51,10 +51,13 @@ impl Image {
             Action::List => list(context)?,
             Action::Fetch { names } => {
                 let names = if names.is_empty() {
-                    manifests(context)?
+                    let (cannot, can): (Vec<_>, Vec<_>) = manifests(context)?
                         .into_iter()
-                        .map(|manifest| manifest.name)
-                        .collect()
+                        .partition(|manifest| matches!(manifest.source, Source::Url(_)));
+                    for manifest in cannot {
+                        println!("{}: left out, it would come from a URL", manifest.name);
+                    }
+                    can.into_iter().map(|manifest| manifest.name).collect()
                 } else {
                     names
                 };
@@ -94,6 +97,8 @@ fn list(context: &Context) -> Result<(), CliError> {
         let source = match &manifest.source {
             Source::Apt(apt) => format!("apt {}", apt.suite),
             Source::Local(local) => format!("local {}", local.kernel.display()),
+            Source::Disk(disk) => format!("disk {}", disk.suite),
+            Source::Url(_) => "url".to_owned(),
         };
         println!("{:16} {source:16} {}", manifest.name, manifest.about);
     }

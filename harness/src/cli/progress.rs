@@ -55,6 +55,7 @@ impl Progress for Shown {
                 *done as f32 * 100.0 / (*total).max(1) as f32,
                 format!("unpacking {done}/{total}"),
             ),
+            Step::Installing(text) => ("installing", 100.0, text.clone()),
             Step::Converting => ("converting", 100.0, "converting the kernel".to_owned()),
             Step::Done => ("done", 100.0, "ready".to_owned()),
         };

@@ -9,7 +9,7 @@ use super::progress::Shown;
 use super::run::{AccelArgument, drills};
 use super::{CliError, Context, Status};
 use crate::initramfs::{Archive, Node};
-use crate::run::{self, Job, Shell};
+use crate::run::{self, BootPlan, Direct, Distribution, Job, Shell};
 
 /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
 #[derive(Debug, Args)]
@@ -51,16 +51,39 @@ impl Show {
 }
 
 fn show(job: &Job) -> Result<(), CliError> {
-    let (first, capture) = run::archives(&job.plan, &job.image).map_err(CliError::harness)?;
     println!("== {}", job.drill.id);
     println!(
         "image            {} (kernel {})",
         job.image.name, job.image.kernel.release
     );
     println!("first kernel     {}", job.plan.machine.append);
-    println!("armed with       {}", job.plan.first.order.arm.join(" "));
-    println!("capture kernel   {}", job.plan.capture_commandline);
-    for driver in &job.plan.capture.order.drivers {
+    match &job.plan.boot {
+        BootPlan::Direct(direct) => show_direct(job, direct),
+        BootPlan::Disk(distribution) => show_disk(job, distribution),
+    }
+}
+
+fn show_disk(job: &Job, distribution: &Distribution) -> Result<(), CliError> {
+    println!("armed by         the distribution's kdump");
+    println!("capture kernel   {}", distribution.capture_commandline);
+    println!("target           {}", job.plan.expectations.target);
+    println!("dumps below      {}", job.plan.dump_directory);
+    println!(
+        "\n{}",
+        String::from_utf8_lossy(&run::command(job, &run::names(job)))
+    );
+    list("put onto the copy of the root disk", &distribution.disk)?;
+    list(
+        "appended to the capture kernel's initramfs",
+        &distribution.initramfs,
+    )
+}
+
+fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {
+    let (first, capture) = run::archives(direct, &job.image).map_err(CliError::harness)?;
+    println!("armed with       {}", direct.first.order.arm.join(" "));
+    println!("capture kernel   {}", direct.capture_commandline);
+    for driver in &direct.capture.order.drivers {
         let modules: Vec<&str> = driver
             .modules
             .iter()
@@ -75,10 +98,10 @@ fn show(job: &Job) -> Result<(), CliError> {
     }
     println!(
         "core collector   {}",
-        job.plan.capture.order.collector.join(" ")
+        direct.capture.order.collector.join(" ")
     );
     println!("target           {}", job.plan.expectations.target);
-    let disks = job.plan.machine.file_disks().zip(&job.plan.contents);
+    let disks = job.plan.machine.file_disks().zip(&direct.contents);
     for ((function, disk), content) in disks {
         println!(
             "  disk           {} of {}: {content}",
@@ -86,7 +109,7 @@ fn show(job: &Job) -> Result<(), CliError> {
             disk.size
         );
     }
-    let order = &job.plan.capture.order;
+    let order = &direct.capture.order;
     let failure = match &order.failure_action {
         FailureAction::End(action) => action.to_string(),
         FailureAction::Shell => "shell".to_owned(),

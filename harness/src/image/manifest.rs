@@ -1,5 +1,6 @@
 //! images/NAME.yaml: what an image is made of.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ImageError;
+use crate::units::Bytes;
 
 /// An image: a kernel with its modules, and the programs that arm kdump and save the dump.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -30,6 +32,10 @@ pub enum Source {
     Apt(AptSource),
     /// A kernel that lies on this machine.
     Local(LocalSource),
+    /// A root disk made of Debian packages, for drills with `boot: disk`.
+    Disk(DiskSource),
+    /// A disk image that a distribution publishes, for drills with `boot: disk`.
+    Url(UrlSource),
 }
 
 /// Debian packages.
@@ -40,6 +46,49 @@ pub struct AptSource {
     pub suite: String,
     /// What to install; dependencies follow.
     pub packages: Vec<String>,
+}
+
+/// A root disk made of Debian packages: a whole distribution that boots by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DiskSource {
+    /// The release, by its code name: `bookworm`.
+    pub suite: String,
+    /// What to install beside the essential packages; dependencies follow, recommendations do
+    /// not. It takes a kernel, an init, initramfs-tools and kdump-tools.
+    pub packages: Vec<String>,
+    /// Size of the disk. Only what is written to it takes space.
+    #[serde(default = "usual_disk")]
+    pub size: Bytes,
+    /// Files that are there before the packages are installed, path to text: what an administrator
+    /// put into /etc/modprobe.d or /etc/initramfs-tools. mode 0644.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// Debian's kernel and its modules alone are half a gibibyte, and the dump comes on top.
+const LEAST_DISK: Bytes = Bytes(Bytes::GIB);
+
+fn usual_disk() -> Bytes {
+    Bytes(4 * Bytes::GIB)
+}
+
+/// A disk image that a distribution publishes, and what else of it a drill needs. All of these
+/// are https:// URLs; nothing is believed that the key has not signed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UrlSource {
+    /// The disk, qcow2 or raw.
+    pub disk: String,
+    /// The distribution's list of checksums, signed in place, in which the disk's name stands.
+    pub checksums: String,
+    /// Directories with `repodata/` from which missing packages come.
+    #[serde(default)]
+    pub repositories: Vec<String>,
+    /// The key that signs the checksums and the packages. Relative to this file.
+    pub key: PathBuf,
+    /// The key's fingerprint: 40 hexadecimal digits, with or without blanks.
+    pub fingerprint: String,
 }
 
 /// A kernel that lies on this machine, with the userland of another image.
@@ -113,19 +162,46 @@ impl Manifest {
             );
         }
         match &mut manifest.source {
-            // Both end up on apt's command line.
-            Source::Apt(apt) => {
-                if !word(&apt.suite, "-.") {
-                    return error("suite", format!("`{}` is not a Debian suite", apt.suite));
+            // All of these end up on apt's or mmdebstrap's command line.
+            Source::Apt(AptSource { suite, packages })
+            | Source::Disk(DiskSource {
+                suite, packages, ..
+            }) => {
+                if !word(suite, "-.") {
+                    return error("suite", format!("`{suite}` is not a Debian suite"));
                 }
-                if apt.packages.is_empty() {
+                if packages.is_empty() {
                     return error(
                         "packages",
                         "no packages: at least a kernel is needed".into(),
                     );
                 }
-                if let Some(odd) = apt.packages.iter().find(|name| !word(name, "-.+")) {
+                if let Some(odd) = packages.iter().find(|name| !word(name, "-.+")) {
                     return error("packages", format!("`{odd}` is not a Debian package name"));
+                }
+            }
+            Source::Url(url) => {
+                let directory = file.parent().unwrap_or(Path::new("."));
+                url.key = directory.join(&url.key);
+                for (key, url) in [("disk", &url.disk), ("checksums", &url.checksums)]
+                    .into_iter()
+                    .chain(url.repositories.iter().map(|url| ("repositories", url)))
+                {
+                    if !url.starts_with("https://") || url.contains(char::is_whitespace) {
+                        return error(key, format!("`{url}` is no https:// URL"));
+                    }
+                }
+                let digits = url.fingerprint.chars().filter(|c| !c.is_whitespace());
+                let digits: Vec<char> = digits.collect();
+                if digits.len() != 40 || !digits.iter().all(char::is_ascii_hexdigit) {
+                    let message = format!(
+                        "`{}` is no fingerprint of 40 hexadecimal digits",
+                        url.fingerprint
+                    );
+                    return error("fingerprint", message);
+                }
+                if !url.key.is_file() {
+                    return error("key", format!("no key in {}", url.key.display()));
                 }
             }
             Source::Local(local) => {
@@ -138,8 +214,26 @@ impl Manifest {
                 local.modules.iter_mut().for_each(absolute);
             }
         }
+        if let Source::Disk(disk) = &manifest.source
+            && let Some(odd) = disk.files.keys().find(|path| !is_plain(path))
+        {
+            return error("files", format!("`{odd}` is no plain absolute path"));
+        }
+        if let Source::Disk(disk) = &manifest.source
+            && (disk.size < LEAST_DISK || !disk.size.0.is_multiple_of(Bytes::MIB))
+        {
+            let message = format!("a root disk has at least {LEAST_DISK}, in whole mebibytes");
+            return error("size", message);
+        }
         Ok(manifest)
     }
+}
+
+fn is_plain(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| {
+        let mut parts = rest.split('/');
+        parts.all(|part| !matches!(part, "" | "." | "..")) && !rest.contains(['\0', '\n'])
+    })
 }
 
 /// An error at the first line that has this key.
@@ -216,6 +310,24 @@ mod tests {
         assert_eq!((line, column), (3, 33), "{message}");
         let (line, ..) = position(&APT.replace("debian-12", "'../x'"));
         assert_eq!(line, 1);
+        for (disk, wanted) in [
+            ("packages: [c], size: 10M", "at least 1G"),
+            ("packages: [c], files: {etc/x: y}", "no plain absolute path"),
+            ("packages: []", "no packages"),
+            ("packages: [c], kernel: d", "unknown field `kernel`"),
+        ] {
+            let text = format!("name: a\nabout: x\nsource: {{disk: {{suite: b, {disk}}}}}\n");
+            let (line, _, message) = position(&text);
+            assert_eq!(line, 3, "{message}");
+            assert!(message.contains(wanted), "{message}");
+        }
+        let url = "name: a\nabout: x\nsource:\n  url:\n    disk: https://x.example/a.qcow2\n    checksums: https://x.example/sums.asc\n    key: none\n    fingerprint: 6341 AB27 53D7 8A78 A7C2 7BB1 24C6 A8A7 F4A8 0EB5\n";
+        assert_eq!(position(url).0, 7, "no such key");
+        assert_eq!(position(&url.replace("0EB5", "0EBX")).0, 8);
+        assert_eq!(
+            position(&url.replace("https://x.example/a", "http://x/a")).0,
+            5
+        );
         let (_, _, message) = position("name: a\nabout: x\nsource: {rpm: {}}\n");
         assert!(message.contains("unknown variant `rpm`"), "{message}");
     }

@@ -3,6 +3,7 @@
 
 mod apt;
 pub mod cache;
+pub mod disk;
 mod elf;
 mod error;
 pub mod kernel;
@@ -16,9 +17,10 @@ mod userland;
 
 pub use apt::{AptError, MIRROR_VARIABLE};
 pub use cache::{Cache, CacheError};
+pub use disk::RootDisk;
 pub use error::ImageError;
 pub use kernel::{BootKernel, CaptureKernel, Kernel};
-pub use manifest::{AptSource, LocalSource, Manifest, Source};
+pub use manifest::{AptSource, DiskSource, LocalSource, Manifest, Source, UrlSource};
 pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::apt::{self, Request};
 use super::cache::{Cache, Entry, EntryId, Kind};
+use super::disk::{self, RootDisk, RootIndex};
 use super::error::{ImageError, io as failed};
 use super::kernel::{Converted, Kernel, convert};
-use super::manifest::{AptSource, LocalSource, Manifest, Source};
+use super::manifest::{AptSource, DiskSource, LocalSource, Manifest, Source};
 use super::modules::{ModuleTree, find_directory, write_index};
 use super::progress::{Progress, Step};
 use super::qemu::{read_json, remove, write_json};
@@ -30,8 +31,10 @@ pub struct Image {
     pub kernel: Kernel,
     /// Its modules.
     pub modules: ModuleTree,
-    /// Programs and libraries.
+    /// Programs and libraries. Of a root disk, those that handle the disk on this machine.
     pub userland: Userland,
+    /// The root disk of a whole distribution; its modules and programs are on it.
+    pub root: Option<RootDisk>,
     /// Debian packages that it was made of, with their versions; of a local image, its userland's.
     pub packages: Vec<(String, String)>,
     /// Keep the cache entries.
@@ -46,6 +49,8 @@ struct Index {
     /// Where the modules are, when not in the entry.
     modules: Modules,
     packages: Vec<(String, String)>,
+    #[serde(default)]
+    root: Option<RootIndex>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +80,7 @@ impl Image {
             },
             modules,
             userland,
+            root: None,
             packages: Vec::new(),
             _entries: Vec::new(),
         }
@@ -115,6 +121,11 @@ impl Image {
                     ..kernel
                 })
             }
+            Source::Disk(source) => open_disk(&manifest.name, source, cache, progress),
+            Source::Url(source) => Err(ImageError::Url {
+                image: manifest.name.clone(),
+                url: source.disk.clone(),
+            }),
         }
     }
 
@@ -134,6 +145,7 @@ impl Image {
             modules,
             userland: Userland::at(entry.path.join(USERLAND)),
             packages: index.packages,
+            root: index.root.map(|root| root.at(&entry.path)),
             _entries: vec![entry],
         })
     }
@@ -150,7 +162,44 @@ pub fn entry_id(manifest: &Manifest) -> Result<EntryId, ImageError> {
             let modules = source.modules.as_deref().map(find_directory).transpose()?;
             local_id(&manifest.name, source, modules.as_deref())
         }
+        Source::Disk(source) => Ok(disk::id(&manifest.name, source)),
+        Source::Url(source) => Ok(EntryId::new(
+            Kind::Image,
+            &manifest.name,
+            &["url", &source.disk],
+        )),
     }
+}
+
+fn open_disk(
+    name: &str,
+    source: &DiskSource,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Image, ImageError> {
+    let item = format!("image {name}");
+    let entry = cache.entry(
+        &disk::id(name, source),
+        &item,
+        progress,
+        |staging| -> Result<(), ImageError> {
+            let userland = staging.join(USERLAND);
+            let filled = disk::fill(name, source, staging, &userland, &item, progress)?;
+            let directory = staging.join(KERNEL);
+            fs::create_dir(&directory).map_err(failed("make", &directory))?;
+            let (kernel, release) = convert_file(&filled.kernel, &directory)?;
+            remove(&filled.work)?;
+            let index = Index {
+                release,
+                kernel,
+                modules: Modules::None,
+                packages: filled.packages,
+                root: Some(filled.root),
+            };
+            write_json(&staging.join(INDEX), &index)
+        },
+    )?;
+    Image::from_entry(name, entry)
 }
 
 fn apt_id(name: &str, source: &AptSource) -> EntryId {
@@ -242,6 +291,7 @@ fn fill_apt(
             kernel: converted,
             modules: Modules::Here,
             packages,
+            root: None,
         },
     )
 }
@@ -292,6 +342,7 @@ fn open_local(
             kernel,
             modules,
             packages: Vec::new(),
+            root: None,
         };
         write_json(&staging.join(INDEX), &index)
     })?;

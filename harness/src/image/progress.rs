@@ -19,6 +19,8 @@ pub enum Step {
         /// Packages in all.
         total: usize,
     },
+    /// Packages are being installed, as on a machine; in the installer's own words.
+    Installing(String),
     /// The kernel is decompressed and rewritten, the modules are indexed.
     Converting,
     /// Finished; only reported for what really had to be made.

@@ -43,6 +43,14 @@ impl Content {
         }
     }
 
+    /// Writes the bytes.
+    ///
+    /// # Errors
+    /// Those of `to` and of the host's files.
+    pub fn copy_to(&self, to: &mut impl Write) -> io::Result<()> {
+        self.write_to(self.size()?, to)
+    }
+
     fn write_to(&self, size: u64, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Static(bytes) => to.write_all(bytes),

@@ -33,7 +33,7 @@ impl Configuration {
         Self::new(
             &job.drill.scenario,
             &plan.machine.append,
-            &plan.capture_commandline,
+            plan.capture_commandline(),
             &plan.token,
         )
     }

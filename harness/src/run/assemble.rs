@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::HarnessError;
-use super::plan::{APPLETS, Plan, Stage};
+use super::disk;
+use super::plan::{APPLETS, BootPlan, Direct, Plan, Stage};
 use crate::image::{CaptureKernel, Image};
 use crate::initramfs::{self, Archive, Content, Parts};
 use crate::machine::Disk;
@@ -28,9 +29,9 @@ pub struct Assembled {
 ///
 /// # Errors
 /// A program that the image lacks, a module that cannot be read.
-pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), HarnessError> {
+pub fn archives(direct: &Direct, image: &Image) -> Result<(Archive, Arc<Archive>), HarnessError> {
     let wrong = |error: initramfs::AssembleError| assemble("the initramfs", error);
-    let capture = initramfs::capture(&plan.capture.order, &parts(&plan.capture, image)?);
+    let capture = initramfs::capture(&direct.capture.order, &parts(&direct.capture, image)?);
     let capture = Arc::new(capture.map_err(wrong)?);
     let kernel = match &image.kernel.capture {
         CaptureKernel::Unpacked(path) | CaptureKernel::BzImage(path) => {
@@ -38,8 +39,8 @@ pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), H
         }
     };
     let first = initramfs::first(
-        &plan.first.order,
-        &parts(&plan.first, image)?,
+        &direct.first.order,
+        &parts(&direct.first, image)?,
         kernel,
         Content::Archive(capture.clone()),
     );
@@ -51,21 +52,37 @@ pub fn archives(plan: &Plan, image: &Image) -> Result<(Archive, Arc<Archive>), H
 /// # Errors
 /// See [`archives`]; no space for temporary files, mke2fs.
 pub fn files(plan: &Plan, image: &Image) -> Result<Assembled, HarnessError> {
-    let (first, capture) = archives(plan, image)?;
     let wrong = |error| assemble("the initramfs", error);
-    let capture_initramfs = Bytes(capture.size().map_err(wrong)?);
-    let initramfs = write(&first).map_err(wrong)?;
-    let disks = plan
-        .machine
-        .file_disks()
-        .zip(&plan.contents)
-        .map(|((_, disk), content)| format(disk, content, image))
-        .collect::<Result<_, _>>()?;
-    Ok(Assembled {
-        initramfs,
-        capture_initramfs,
-        disks,
-    })
+    match &plan.boot {
+        BootPlan::Direct(direct) => {
+            let (first, capture) = archives(direct, image)?;
+            let capture_initramfs = Bytes(capture.size().map_err(wrong)?);
+            let initramfs = write(&first).map_err(wrong)?;
+            let disks = plan
+                .machine
+                .file_disks()
+                .zip(&direct.contents)
+                .map(|((_, disk), content)| format(disk, content, image))
+                .collect::<Result<_, _>>()?;
+            Ok(Assembled {
+                initramfs,
+                capture_initramfs,
+                disks,
+            })
+        }
+        BootPlan::Disk(distribution) => {
+            let root = &distribution.root;
+            let own = std::fs::metadata(&root.capture_initrd).map_err(wrong)?;
+            let added = distribution.initramfs.size().map_err(wrong)?;
+            let disk = disk::prepare(distribution, image)
+                .map_err(|error| assemble("the root disk", error))?;
+            Ok(Assembled {
+                initramfs: File::open(&root.initrd).map_err(wrong)?,
+                capture_initramfs: Bytes(own.len() + added),
+                disks: vec![disk],
+            })
+        }
+    }
 }
 
 fn write(archive: &Archive) -> std::io::Result<File> {

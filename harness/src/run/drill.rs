@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
-use super::{Began, DrillResult, Event, HarnessError, Job, Plan};
+use super::{Began, BootPlan, Direct, DrillResult, Event, HarnessError, Job, Plan};
 use crate::console::Terminal;
 use crate::image::BootKernel;
 use crate::machine::qmp::{self, Known};
@@ -365,17 +365,27 @@ fn has_room(files: &Assembled) -> Result<(), HarnessError> {
     Ok(())
 }
 
-/// What the host finds: on the dump target, or else on the root file system, to which
-/// `dump_to_rootfs` goes.
+/// What the host finds.
 fn read_back(job: &Job, files: &Assembled) -> Dump {
-    let plan = &job.plan;
+    match &job.plan.boot {
+        BootPlan::Direct(direct) => read_back_direct(&job.plan, direct, files),
+        // The root disk is the only one.
+        BootPlan::Disk(_) => match files.disks.first() {
+            Some(disk) => read_disk(&job.plan, disk, Target::open),
+            None => Dump::NotLookedFor,
+        },
+    }
+}
+
+/// What is on the dump target, or else on the root file system, to which `dump_to_rootfs` goes.
+fn read_back_direct(plan: &Plan, direct: &Direct, files: &Assembled) -> Dump {
     let disks = || {
-        let disks = plan.machine.file_disks().zip(&plan.contents);
+        let disks = plan.machine.file_disks().zip(&direct.contents);
         disks
             .zip(&files.disks)
             .map(|(((function, _), content), disk)| (function, content, disk))
     };
-    let raw = matches!(plan.capture.order.target, order::Target::Raw { .. });
+    let raw = matches!(direct.capture.order.target, order::Target::Raw { .. });
     let target = disks().find(|(function, ..)| function.target);
     let on_target = match target {
         None => Dump::NotLookedFor,
@@ -384,7 +394,7 @@ fn read_back(job: &Job, files: &Assembled) -> Dump {
         Some((_, Content::Blank, _)) => Dump::None,
         Some((_, Content::Filesystem(_), disk)) => read_disk(plan, disk, Target::open),
     };
-    if matches!(on_target, Dump::Found(_)) || plan.capture.order.failure_action.root().is_none() {
+    if matches!(on_target, Dump::Found(_)) || direct.capture.order.failure_action.root().is_none() {
         return on_target;
     }
     let root = disks().find(|(function, ..)| function.root);

@@ -1,6 +1,7 @@
 //! Drills being run: one machine a drill, many drills side by side.
 
 mod assemble;
+mod disk;
 mod drill;
 mod event;
 mod keep;
@@ -15,10 +16,11 @@ use std::time::Duration;
 use crashdrill_guest::report::ReportError;
 
 pub use assemble::{Assembled, archives, files};
+pub use disk::{DiskError, Distribution};
 pub use event::Event;
 pub use keep::{command, keep, names};
 pub use known::{accelerator, capabilities};
-pub use plan::{BadPattern, DiskProblem, Plan, PlanError, Shell, Stage};
+pub use plan::{BadPattern, BootPlan, Direct, DiskProblem, Plan, PlanError, Shell, Stage};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use schedule::{Capacity, Load, all, one};
 

@@ -220,6 +220,8 @@ fn problem(error: &PlanError) -> Problem {
             DiskProblem::Device(_) => devices.index(*device).key("filesystem"),
             DiskProblem::Small { .. } => devices.index(*device).key("size"),
         },
+        PlanError::Boot(_) => Path::default().key("boot"),
+        PlanError::Files(_) => Path::default().key("capture").key("files"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
         PlanError::Machine(machine::PlanError::Device { device, .. }) => devices.index(*device),
         PlanError::Machine(_) | PlanError::NoTarget => devices,

@@ -104,6 +104,7 @@ pub fn check(scenario: &Scenario, facts_of: FactsOf) -> Vec<Problem> {
     kernels(scenario, found);
     kdump(scenario, found);
     limits(scenario, found);
+    super::userland::check(scenario, found);
     problems
 }
 

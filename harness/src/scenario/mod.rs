@@ -12,6 +12,7 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod userland;
 
 pub use check::{DeviceFacts, FactsOf, Problem, TableRule};
 pub use diagnostics::{BadScenario, Fault};

@@ -25,6 +25,9 @@ pub struct Scenario {
     pub about: String,
     /// Name of an image in images/.
     pub image: String,
+    /// Who does the work in both kernels.
+    #[serde(default)]
+    pub boot: Boot,
     /// The machine.
     #[serde(default)]
     pub machine: Machine,
@@ -45,6 +48,18 @@ pub struct Scenario {
     /// When to give up.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Who does the work in both kernels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Boot {
+    /// crashdrill's own /init, in an initramfs of its own: quick, and the same for every kernel.
+    #[default]
+    Direct,
+    /// A whole distribution on a root disk, with its own kdump: the device marked as target holds
+    /// it.
+    Disk,
 }
 
 /// The emulated machine.

@@ -163,6 +163,7 @@ mod tests {
             keys,
             [
                 "about",
+                "boot",
                 "capture",
                 "crash",
                 "crashkernel",

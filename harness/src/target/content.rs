@@ -173,7 +173,7 @@ impl Format {
 /// Every feature by name, none by default: what a 3.10 kernel mounts read-write, and the reader on
 /// the host reads. `none` first drops whatever this mke2fs would choose, so that features newer
 /// than this list need not be known to be kept out.
-fn ext_features(filesystem: Filesystem) -> &'static str {
+pub(crate) fn ext_features(filesystem: Filesystem) -> &'static str {
     match filesystem {
         Filesystem::Ext2 => "none,filetype,sparse_super,large_file,ext_attr,dir_index",
         Filesystem::Ext3 => "none,has_journal,filetype,sparse_super,large_file,ext_attr,dir_index",

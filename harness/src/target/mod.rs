@@ -17,6 +17,7 @@ mod tree;
 mod volume;
 mod xfs;
 
+pub(crate) use content::ext_features;
 pub use content::{Content, Format, FormatError};
 pub use device::BlockDevice;
 pub use disk::{DiskError, make_disk};

@@ -738,6 +738,13 @@ fn real_logs() {
             "none",
             &[],
         ),
+        (
+            "exhausted-kdump-tools-6.1.log",
+            NoVmcore,
+            irq,
+            &["one-capture-cpu"],
+        ),
+        ("healthy-kdump-tools-6.1.log", VmcoreSaved, "none", &[]),
         ("healthy-virtio-blk-3.10.log", VmcoreSaved, "none", &[]),
         ("healthy-virtio-blk-6.1.log", VmcoreSaved, "none", &[]),
     ] {

@@ -27,6 +27,8 @@ const REPLACEMENTS: &[(&str, &str)] = &[
         "<date>",
     ),
     (r"\b\d\d/\d\d/\d{4}\b", "<date>"),
+    // kdump-tools' directories: /var/crash/202611252352
+    (r"([/.])20\d{10}\b", "${1}<date>"),
     // code addresses: what stands behind the function is of no use without this very kernel
     (r"\+0x[0-9a-f]+/0x[0-9a-f]+", ""),
     (r"\[<(?:[0-9a-f]{8,16}|\(null\))>\] *", ""),
@@ -36,7 +38,7 @@ const REPLACEMENTS: &[(&str, &str)] = &[
     // processes
     (r"\b(PID: |pid[ =:]+|[Pp]rocess )\d+", "${1}<pid>"),
     (
-        r"\b(kdump(?:\.sh|ctl)?|systemd|dracut[a-z-]*|kernel)\[\d+\]",
+        r"\b(kdump(?:\.sh|ctl|-tools)?|systemd|dracut[a-z-]*|kernel)\[\d+\]",
         "${1}[<pid>]",
     ),
     (r"\bkworker/[u\d][\d:]*H?\b", "kworker/<n>"),
@@ -202,6 +204,10 @@ mod tests {
             (
                 "copy_vmcoreinfo: Can't open the vmcoreinfo file(/tmp/vmcoreinfole8xu1). No",
                 "copy_vmcoreinfo: Can't open the vmcoreinfo file(/tmp/vmcoreinfo<random>). No",
+            ),
+            (
+                "[   27.286860] kdump-tools[242]: kdump-tools: saved vmcore in /var/crash/202611252352.",
+                "kdump-tools[<pid>]: kdump-tools: saved vmcore in /var/crash/<date>.",
             ),
             (
                 "sym0: request irq 21 failure",

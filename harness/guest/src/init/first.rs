@@ -27,7 +27,7 @@ pub(crate) fn run(init: &mut Init, order: &FirstOrder) -> Action {
         );
         return Action::PowerOff;
     }
-    if armed && let Err(failure) = crash(init, order) {
+    if armed && let Err(failure) = crash(init, order.crash_cpu, &order.token) {
         init.failed(&failure);
     }
     Action::PowerOff
@@ -49,14 +49,11 @@ fn arm(init: &mut Init, kexec: &[String]) -> bool {
     loaded
 }
 
-fn crash(init: &mut Init, order: &FirstOrder) -> Result<(), Failure> {
-    let cpu = order.crash_cpu;
+/// Comes back only with the reason why the machine still runs.
+pub(crate) fn crash(init: &mut Init, cpu: u32, token: &str) -> Result<(), Failure> {
     // User facility, notice: the log keeps it, whatever the console shows.
-    fs::write(
-        "/dev/kmsg",
-        format!("<13>crashdrill: drill {}\n", order.token),
-    )
-    .context(|| "write the token to /dev/kmsg".to_owned())?;
+    fs::write("/dev/kmsg", format!("<13>crashdrill: drill {token}\n"))
+        .context(|| "write the token to /dev/kmsg".to_owned())?;
     let mut cpus = CpuSet::new();
     cpus.set(usize::try_from(cpu).unwrap_or(usize::MAX))
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))

@@ -3,8 +3,11 @@
 //! A PID 1 that ends takes its kernel with it, and the panic would be mistaken for the kernel's
 //! own. So nothing here panics: every failure is a [`Report::Failed`], a line on the console and
 //! the final action.
+//!
+//! On a distribution's own disk the same program is no PID 1 but runs beside it: see [`agent`].
 
 mod action;
+mod agent;
 mod capture;
 mod child;
 mod console;
@@ -60,6 +63,11 @@ impl Init {
 }
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if std::process::id() != 1 {
+        agent::run(&mut Init::new(), &arguments);
+        return;
+    }
     // Only here for a defect in this program: without it, the abort would be a kernel panic.
     std::panic::set_hook(Box::new(|panic| {
         let mut init = Init::new();

@@ -415,6 +415,11 @@ impl Boots {
             Sign::UserSpace => {
                 let segment = &mut self.segment;
                 segment.user_space.get_or_insert_with(|| headline(line));
+                // The first words of initramfs-tools' init, which starts udev next.
+                let init = line.message().starts_with("Loading, please wait...");
+                if init && self.cycle.phase() == Phase::CaptureKernel {
+                    self.cycle.advance_told(Phase::CaptureDrivers, line, step);
+                }
             }
             Sign::Saving | Sign::ForeignSaving => {
                 self.in_capture(line, step);

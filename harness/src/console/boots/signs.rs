@@ -61,7 +61,7 @@ pub(super) enum Sign {
     Drivers,
     /// Any other user space.
     UserSpace,
-    /// `saving vmcore`, as kdump.sh and crashdrill print it.
+    /// `saving vmcore`, as kdump.sh and crashdrill print it, or kdump-tools' word for it.
     Saving,
     /// Another tool's word for the same.
     ForeignSaving,
@@ -200,6 +200,7 @@ const ROWS: &[Row] = &[
     ("I'm in purgatory", At::Any, Sign::Kexec),
     // kdump goes on.
     ("kexec: loaded kdump kernel", At::Any, Sign::Armed),
+    ("]: loaded kdump kernel", At::Any, Sign::Armed),
     ("Crash recovery kernel arming.", At::Any, Sign::Armed),
     ("Finished kdump.service", At::Any, Sign::Armed),
     ("Starting kdump: [OK]", At::Any, Sign::Armed),
@@ -223,8 +224,10 @@ const ROWS: &[Row] = &[
     ("Saving core complete", At::Any, Sign::Saved),
     ("saving to /", At::Any, Sign::ForeignSaving),
     ("running makedumpfile", At::Any, Sign::ForeignSaving),
+    ("running makedumpfile", At::Any, Sign::Saving),
     ("Copying data", At::Any, Sign::ForeignSaving),
     (": saving vmcore complete", At::Any, Sign::Saved),
+    ("saved vmcore in ", At::Any, Sign::Saved),
     ("The dumpfile is saved to", At::Any, Sign::ForeignSaved),
     ("saved vmcore", At::Any, Sign::ForeignSaved),
     ("Saved vmcore", At::Any, Sign::ForeignSaved),
@@ -237,6 +240,7 @@ const ROWS: &[Row] = &[
         first("it was told to reserve memory for a capture kernel"),
     ),
     ("kexec: loaded kdump kernel", At::Any, first(LOADED)),
+    ("]: loaded kdump kernel", At::Any, first(LOADED)),
     ("Kdump: loaded", At::Any, first(LOADED)),
     ("Crash recovery kernel arming.", At::Any, first(LOADED)),
     ("Starting kdump: [", At::Any, first(LOADED)),
@@ -331,6 +335,11 @@ fn sign(line: LineRef<'_>, (text, at, sign): &Row) -> Option<Sign> {
             Sign::Console => message.contains(" enabled") || message.contains("] disabled"),
             Sign::Panic => !message.contains("end Kernel panic"),
             Sign::Oops => is_oops(message),
+            // kdump-tools, which runs it for the log alone before.
+            Sign::Saving if *text == "running makedumpfile" => {
+                message.contains("kdump-tools") && !message.contains("--dump-dmesg")
+            }
+            Sign::Saved if *text == "saved vmcore in " => message.contains("kdump-tools"),
             Sign::Saving if *text == ": saving vmcore" => {
                 message.contains("kdump") && message.trim_end().ends_with(": saving vmcore")
             }

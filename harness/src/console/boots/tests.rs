@@ -69,6 +69,13 @@ fn real_logs() {
             ],
         ),
         (
+            "exhausted-kdump-tools-6.1",
+            &[
+                "0 First 1-613 Kexec FirstKernel@1 Armed@582 Crashed@613",
+                "0 Capture 614-1062 PoweredOff CaptureKernel@614 CaptureDrivers@990",
+            ],
+        ),
+        (
             "exhausted-nvme-3.10",
             &[
                 "0 First 1-239 Kexec FirstKernel@1 Crashed@204",
@@ -94,6 +101,14 @@ fn real_logs() {
             &[
                 "0 First 1-349 Kexec FirstKernel@1 Crashed@314",
                 "0 Capture 350-977 Panicked CaptureKernel@350",
+            ],
+        ),
+        (
+            "healthy-kdump-tools-6.1",
+            &[
+                "0 First 1-609 Kexec FirstKernel@1 Armed@545 Crashed@567",
+                "0 Capture 610-1178 Restarted CaptureKernel@610 CaptureDrivers@963 Saving@1161 \
+                 Saved@1171",
             ],
         ),
         (

@@ -92,8 +92,9 @@ pub(super) struct Deb {
 /// What a kernel's or a library's installation scripts want. Nothing is installed here and no
 /// script runs, so apt is told that these are there already: it saves perl, udev, an initramfs
 /// generator and what they bring, a quarter of the download. None of them holds a library.
-const STAND_INS: [&str; 21] = [
+const STAND_INS: [&str; 23] = [
     "adduser",
+    "apt",
     "base-passwd",
     "coreutils",
     "debconf",
@@ -111,6 +112,7 @@ const STAND_INS: [&str; 21] = [
     "passwd",
     "perl",
     "perl-base",
+    "python3",
     "systemd",
     "ucf",
     "udev",
@@ -126,15 +128,8 @@ pub(super) fn download(
     item: &str,
     progress: &dyn Progress,
 ) -> Result<Vec<Deb>, AptError> {
-    let mirrors = match std::env::var(MIRROR_VARIABLE) {
-        Ok(uri) if !uri.is_empty() => vec![Mirror {
-            uri,
-            signed_by: Path::new(KEYRING).is_file().then(|| KEYRING.to_owned()),
-        }],
-        _ => sources::mirrors()?,
-    };
     let mut last = AptError::NoMirror;
-    for mirror in mirrors {
+    for mirror in mirrors()? {
         match download_from(&mirror, request, work, item, progress) {
             Err(error @ AptError::Failed { .. }) => last = error,
             other => return other,
@@ -197,6 +192,27 @@ fn download_from(
         other => other,
     })?;
     debs(&archives)
+}
+
+/// A sources file for these suites on the mirror that this machine's apt uses.
+///
+/// # Errors
+/// No mirror is known.
+pub(super) fn mirror_sources(suites: &[&str]) -> Result<String, AptError> {
+    let mirrors = mirrors()?;
+    let mirror = mirrors.first().ok_or(AptError::NoMirror)?;
+    Ok(mirror.sources(suites))
+}
+
+/// The one that the user names, or those of this machine's apt.
+fn mirrors() -> Result<Vec<Mirror>, AptError> {
+    match std::env::var(MIRROR_VARIABLE) {
+        Ok(uri) if !uri.is_empty() => Ok(vec![Mirror {
+            uri,
+            signed_by: Path::new(KEYRING).is_file().then(|| KEYRING.to_owned()),
+        }]),
+        _ => sources::mirrors(),
+    }
 }
 
 /// A dpkg status that knows the stand-ins only, less those that are asked for.

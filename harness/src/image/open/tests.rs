@@ -205,3 +205,18 @@ fn newest_qemu() {
         start.elapsed()
     );
 }
+
+#[test]
+fn what_would_come_from_a_url_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::at(directory.path());
+    let manifest = shipped("centos-7.4").unwrap();
+    let error = Image::open(&manifest, &shipped, &cache, &Silent).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("image centos-7.4: fetching https://"),
+        "{text}"
+    );
+    assert!(text.contains("not supported yet"), "{text}");
+    assert!(entry_id(&manifest).is_ok());
+}

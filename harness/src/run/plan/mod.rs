@@ -16,8 +16,9 @@ pub use drivers::BadPattern;
 use self::capture::Capture;
 use self::disks::Use;
 use self::drivers::{Files, Keepers, Parameters, extra_modules, load_order};
+use super::disk::{self, Distribution};
 use crate::image::{Image, Module, ModuleError};
-use crate::initramfs::{CAPTURE_INITRAMFS, CAPTURE_KERNEL};
+use crate::initramfs::{ArchiveError, CAPTURE_INITRAMFS, CAPTURE_KERNEL};
 use crate::kdump::commandline;
 use crate::kdump::conf::KdumpConf;
 use crate::kdump::configuration::Configuration;
@@ -26,7 +27,7 @@ use crate::kdump::flavour::Flavour;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::{self, MachinePlan, PlacedFunction, catalogue};
 use crate::scenario::Drill;
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Boot, Scenario};
 use crate::target::Content;
 use crate::verdict::Expectations;
 
@@ -42,6 +43,26 @@ pub struct Plan {
     pub machine: MachinePlan,
     /// Tells this drill's dump from any other; it stands on the first kernel's command line.
     pub token: String,
+    /// Who does the work in both kernels.
+    pub boot: BootPlan,
+    /// Directory on the target below which the host looks for the dump.
+    pub dump_directory: String,
+    /// What the verdict has to know of all this.
+    pub expectations: Expectations,
+}
+
+/// Who does the work in both kernels.
+#[derive(Debug, Clone)]
+pub enum BootPlan {
+    /// crashdrill's own /init.
+    Direct(Box<Direct>),
+    /// A distribution on the disk of the target device.
+    Disk(Box<Distribution>),
+}
+
+/// What crashdrill's own /init does in either kernel.
+#[derive(Debug, Clone)]
+pub struct Direct {
     /// The capture kernel's command line, as kdump's scripts would put it together.
     pub capture_commandline: String,
     /// What the first kernel's /init does, and the files that it needs for it.
@@ -50,10 +71,6 @@ pub struct Plan {
     pub capture: Stage<CaptureOrder>,
     /// What each of [`MachinePlan::file_disks`] holds before the machine starts, in that order.
     pub contents: Vec<Content>,
-    /// Directory on the target below which the host looks for the dump.
-    pub dump_directory: String,
-    /// What the verdict has to know of all this.
-    pub expectations: Expectations,
 }
 
 /// One kernel's part of a drill.
@@ -118,6 +135,12 @@ pub enum PlanError {
     /// `dump_to_rootfs` without a root file system.
     #[error("`dump_to_rootfs` needs a root file system, and no device has one")]
     NoRoot,
+    /// `boot` and the image do not fit.
+    #[error("{0}")]
+    Boot(String),
+    /// The user's files cannot be put into the capture initramfs.
+    #[error(transparent)]
+    Files(ArchiveError),
     /// No device of the machine is marked as target and kdump.conf names none.
     #[error("the drill has no dump target: mark a device with `target: true`")]
     NoTarget,
@@ -136,12 +159,42 @@ pub enum Shell {
 }
 
 impl Plan {
+    /// The capture kernel's command line, as kdump's scripts put it together.
+    pub fn capture_commandline(&self) -> &str {
+        match &self.boot {
+            BootPlan::Direct(direct) => &direct.capture_commandline,
+            BootPlan::Disk(distribution) => &distribution.capture_commandline,
+        }
+    }
+
     /// Plans a drill. `token` must be new for every run.
     ///
     /// # Errors
     /// The scenario asks for something that the image, the machine or crashdrill does not have.
     pub fn new(drill: &Drill, image: &Image, token: &str, shell: Shell) -> Result<Self, PlanError> {
         let scenario = &drill.scenario;
+        match (scenario.boot, &image.root) {
+            (Boot::Disk, Some(root)) if shell == Shell::No => {
+                return disk::plan(drill, image, root, token);
+            }
+            (Boot::Disk, Some(_)) => {
+                let text = "a shell in a drill with `boot: disk` is not supported yet";
+                return Err(PlanError::Boot(text.to_owned()));
+            }
+            (Boot::Disk, None) => {
+                return Err(PlanError::Boot(format!(
+                    "image {} has no root disk; debian-12-disk has one",
+                    image.name
+                )));
+            }
+            (Boot::Direct, Some(_)) => {
+                return Err(PlanError::Boot(format!(
+                    "image {} is a root disk, which takes `boot: disk`",
+                    image.name
+                )));
+            }
+            (Boot::Direct, None) => {}
+        }
         let flavour = scenario.kdump.flavour;
         let script = capture::script(flavour)?;
         let configuration = Configuration::read(&scenario.kdump).map_err(PlanError::Conf)?;
@@ -212,17 +265,19 @@ impl Plan {
         Ok(Self {
             machine,
             token: token.to_owned(),
-            first,
             dump_directory: format!("/{}", conf.path.trim_start_matches('/')),
-            capture,
-            capture_commandline,
-            contents,
+            boot: BootPlan::Direct(Box::new(Direct {
+                capture_commandline,
+                first,
+                capture,
+                contents,
+            })),
             expectations,
         })
     }
 }
 
-fn first_commandline(scenario: &Scenario, token: &str) -> String {
+pub(super) fn first_commandline(scenario: &Scenario, token: &str) -> String {
     let mut words = vec!["console=ttyS0".to_owned()];
     words.extend(scenario.crashkernel.parameters());
     words.push(format!("{TOKEN_PARAMETER}={token}"));
@@ -318,27 +373,29 @@ fn contents(
         .collect()
 }
 
+/// PCI address without domain to catalogue name.
+pub(super) fn device_names(machine: &MachinePlan) -> BTreeMap<String, String> {
+    let functions = machine.functions.iter();
+    functions
+        .map(|function| {
+            let slot = function.slot;
+            (
+                format!("00:{:02x}.{}", slot.device, slot.function),
+                catalogue::entry(function.kind).name.to_owned(),
+            )
+        })
+        .collect()
+}
+
 /// All but the notes on fidelity.
 fn expectations(
     machine: &MachinePlan,
     order: &CaptureOrder,
     capture_drivers: Vec<String>,
 ) -> Expectations {
-    let name = |kind| catalogue::entry(kind).name.to_owned();
     let target_drivers = machine
         .target()
         .map_or(&[][..], |function| catalogue::entry(function.kind).drivers);
-    let devices = machine
-        .functions
-        .iter()
-        .map(|function| {
-            let slot = function.slot;
-            (
-                format!("00:{:02x}.{}", slot.device, slot.function),
-                name(function.kind),
-            )
-        })
-        .collect();
     Expectations {
         target: match &order.target {
             Target::Filesystem(filesystem) => filesystem.device.clone(),
@@ -352,7 +409,7 @@ fn expectations(
             .collect(),
         capture_drivers,
         pre_script: order.pre.is_some(),
-        devices,
+        devices: device_names(machine),
         machine: format!("{}, {}", machine.machine_type(), machine.cpu_model()),
         fidelity: Vec::new(),
     }

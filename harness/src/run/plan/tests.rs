@@ -53,7 +53,7 @@ fn image() -> (TempDir, Image) {
 }
 
 /// `kdump` is what stands below `kdump:`, `more` at the end of the file.
-fn plan(devices: &str, kdump: &str, more: &str) -> Result<Plan, PlanError> {
+fn plan(devices: &str, kdump: &str, more: &str) -> Result<Direct, PlanError> {
     let text = format!(
         "name: x\nabout: A plan.\nimage: test\nmachine:\n  devices:\n{devices}\
          crashkernel: 256M\nkdump:\n{kdump}{more}"
@@ -61,7 +61,11 @@ fn plan(devices: &str, kdump: &str, more: &str) -> Result<Plan, PlanError> {
     let file = scenario::parse(Path::new("x.yaml"), &text, catalogue::facts);
     let file = file.unwrap_or_else(|error| panic!("{}", error.render(100, false)));
     let (_directory, image) = image();
-    Plan::new(&file.drills[0], &image, "token", Shell::No)
+    let plan = Plan::new(&file.drills[0], &image, "token", Shell::No)?;
+    match plan.boot {
+        BootPlan::Direct(direct) => Ok(*direct),
+        BootPlan::Disk(_) => panic!("no such image here"),
+    }
 }
 
 const NVME: &str = "    - {device: nvme, target: true}\n";

@@ -72,7 +72,29 @@ fn real_logs() {
     let refused = (Verdict::NoVmcore, causes::IrqVectorExhaustion);
     // Their init scripts print none of our lines and nobody read their dumps back.
     let unknown = (Verdict::NoVmcore, Cause::UNKNOWN);
+    let drivers = &[
+        Phase::FirstKernel,
+        Phase::Armed,
+        Phase::Crashed,
+        Phase::CaptureKernel,
+        Phase::CaptureDrivers,
+        Phase::Saving,
+        Phase::Saved,
+    ][..];
     for (name, phases, end, wanted) in [
+        (
+            "exhausted-kdump-tools-6.1",
+            &drivers[..5],
+            PoweredOff,
+            refused.clone(),
+        ),
+        // Nobody read its dump back.
+        (
+            "healthy-kdump-tools-6.1",
+            drivers,
+            End::Reset,
+            unknown.clone(),
+        ),
         ("exhausted-nvme-3.10", capture, Panicked, bug.clone()),
         ("exhausted-nvme-6.1", capture, PoweredOff, refused.clone()),
         // The console's level hides the first lines of both kernels.
@@ -124,6 +146,7 @@ fn real_logs() {
         recorder.console(&log);
         let terminal = match end {
             Panicked => Terminal::Panicked,
+            End::Reset => Terminal::Restarting,
             _ => Terminal::PoweringOff,
         };
         assert_eq!(recorder.terminal(), Some(terminal), "{name}");

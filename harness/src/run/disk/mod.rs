@@ -1,0 +1,261 @@
+//! A drill of a whole distribution: what is put onto a copy of its root disk.
+
+mod copy;
+
+use std::collections::BTreeMap;
+
+use crashdrill_guest::agent::Task;
+
+pub use copy::DiskError;
+pub(super) use copy::prepare;
+
+use super::plan::{BootPlan, Plan, PlanError, device_names, first_commandline};
+use crate::image::disk::ROOT_UUID;
+use crate::image::{BootKernel, Image, RootDisk};
+use crate::initramfs::{Archive, ArchiveError, Content, GUEST_INIT, Node};
+use crate::kdump::configuration::Configuration;
+use crate::machine::{MachinePlan, catalogue};
+use crate::scenario::Drill;
+use crate::verdict::Expectations;
+
+/// The program that crashes the first kernel and looks at the second, on the disk.
+const AGENT: &str = "/usr/local/sbin/crashdrill-agent";
+/// The same in the capture kernel's initramfs.
+const AGENT_IN_INITRAMFS: &str = "/crashdrill/agent";
+const UNITS: &str = "/etc/systemd/system";
+const KDUMP_TOOLS: &str = "/etc/default/kdump-tools";
+
+/// What a drill adds to the distribution's disk.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// The image's disk, of which the drill gets a copy, and what starts it.
+    pub root: RootDisk,
+    /// The capture kernel's command line, as kdump-config should put it together.
+    pub capture_commandline: String,
+    /// Files and links for the root file system; those that are there are replaced.
+    pub disk: Archive,
+    /// Appended to the capture kernel's initramfs.
+    pub initramfs: Archive,
+}
+
+/// Plans a drill whose image has a root disk.
+pub(super) fn plan(
+    drill: &Drill,
+    image: &Image,
+    root: &RootDisk,
+    token: &str,
+) -> Result<Plan, PlanError> {
+    let scenario = &drill.scenario;
+    let Configuration::KdumpTools(tools) =
+        Configuration::read(&scenario.kdump).map_err(PlanError::Conf)?
+    else {
+        return Err(PlanError::Boot(format!(
+            "image {} has Debian's kdump-tools; write `kdump: {{flavour: debian}}`",
+            image.name
+        )));
+    };
+    if !tools.remotes.is_empty() {
+        let what = "sending the dump over the network with `boot: disk`";
+        return Err(PlanError::NotEmulated(what));
+    }
+    let mut machine = MachinePlan::new(&scenario.machine)?;
+    if machine.file_disks().any(|(function, _)| !function.target) {
+        let text =
+            "with `boot: disk` the machine has one disk, its root; others are not supported yet";
+        return Err(PlanError::Boot(text.to_owned()));
+    }
+    let target = machine.target().ok_or(PlanError::NoTarget)?;
+    let node = target
+        .disk
+        .as_ref()
+        .ok_or(PlanError::NoTarget)?
+        .node
+        .clone();
+    let target_drivers: Vec<String> = drivers(catalogue::entry(target.kind).drivers);
+    machine.append = format!(
+        "root=UUID={ROOT_UUID} ro {}",
+        first_commandline(scenario, token)
+    );
+    let crash = Task::Crash {
+        cpu: u32::from(scenario.crash.cpu),
+        token: token.to_owned(),
+        drivers: scenario.first_kernel.drivers.clone(),
+    };
+    let capture_commandline = tools.capture_commandline(&machine.append).to_string();
+    let distribution = Distribution {
+        root: root.clone(),
+        capture_commandline,
+        disk: disk_files(&crash, scenario.kdump.kdump_tools.as_deref())
+            .map_err(PlanError::Files)?,
+        initramfs: initramfs_files(&scenario.capture.files).map_err(PlanError::Files)?,
+    };
+    let expectations = Expectations {
+        target: node,
+        target_drivers,
+        capture_drivers: drivers(&machine.drivers()),
+        pre_script: false,
+        devices: device_names(&machine),
+        machine: format!("{}, {}", machine.machine_type(), machine.cpu_model()),
+        fidelity: fidelity(image, &distribution),
+    };
+    Ok(Plan {
+        machine,
+        token: token.to_owned(),
+        boot: BootPlan::Disk(Box::new(distribution)),
+        dump_directory: tools.coredir,
+        expectations,
+    })
+}
+
+fn drivers(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn disk_files(crash: &Task, kdump_tools: Option<&str>) -> Result<Archive, ArchiveError> {
+    let mut disk = Archive::new();
+    disk.add_file(AGENT, 0o755, Content::Static(GUEST_INIT))?;
+    // In the capture kernel systemd.unit=kdump-tools-dump.service pulls in sysinit.target and no
+    // more. Whichever of the two services comes first saves and reboots, so the look has to come
+    // before either.
+    let units = [
+        (
+            "crashdrill-crash.service",
+            "multi-user.target",
+            "ConditionPathExists=!/proc/vmcore\nAfter=kdump-tools.service",
+            crash.clone(),
+        ),
+        (
+            "crashdrill-look.service",
+            "sysinit.target",
+            "ConditionPathExists=/proc/vmcore\nDefaultDependencies=no\n\
+             After=systemd-udev-trigger.service\n\
+             Before=kdump-tools.service kdump-tools-dump.service",
+            Task::Look,
+        ),
+    ];
+    for (name, wanted_by, conditions, task) in units {
+        let text = format!(
+            "[Unit]\nDescription=crashdrill: {name}\n{conditions}\n\n\
+             [Service]\nType=oneshot\nStandardOutput=tty\nStandardError=tty\n\
+             TTYPath=/dev/console\nExecStart={AGENT} {}\n",
+            task.encode().join(" ")
+        );
+        let path = format!("{UNITS}/{name}");
+        disk.add_file(&path, 0o644, text.into_bytes().into())?;
+        disk.add_symlink(&format!("{UNITS}/{wanted_by}.wants/{name}"), &path)?;
+    }
+    if let Some(text) = kdump_tools {
+        disk.add_file(KDUMP_TOOLS, 0o644, text.as_bytes().to_vec().into())?;
+    }
+    Ok(disk)
+}
+
+/// initramfs-tools sources scripts/panic/ORDER before it gives the console a shell.
+fn initramfs_files(files: &BTreeMap<String, String>) -> Result<Archive, ArchiveError> {
+    let mut archive = Archive::new();
+    archive.add_file(AGENT_IN_INITRAMFS, 0o755, Content::Static(GUEST_INIT))?;
+    let order = format!("{AGENT_IN_INITRAMFS} {}\n", Task::Lost.encode().join(" "));
+    archive.add_file("/scripts/panic/ORDER", 0o644, order.into_bytes().into())?;
+    for (path, text) in files {
+        archive.add_file(path, 0o755, text.clone().into_bytes().into())?;
+    }
+    Ok(archive)
+}
+
+fn fidelity(image: &Image, distribution: &Distribution) -> Vec<String> {
+    let mut notes = vec![
+        "QEMU loads kernel and initramfs of the first kernel: no boot loader, no partitions"
+            .to_owned(),
+        "the capture initramfs was made with the image, with MODULES=most; kdump-tools would make \
+         it on the machine, with MODULES=dep"
+            .to_owned(),
+        "units of crashdrill's own crash the first kernel and look at the devices of the capture \
+         kernel; where its initramfs gives up and would wait at a prompt, the machine powers off"
+            .to_owned(),
+    ];
+    let added = distribution.initramfs.entries();
+    let own = [AGENT_IN_INITRAMFS, "/scripts/panic/ORDER"].map(|path| &path[1..]);
+    let files: Vec<String> = added
+        .filter(|(path, entry)| {
+            matches!(entry.node, Node::File(_)) && !own.contains(&path.trim_start_matches('/'))
+        })
+        .map(|(path, _)| format!("/{}", path.trim_start_matches('/')))
+        .collect();
+    if !files.is_empty() {
+        notes.push(format!(
+            "added to the capture initramfs: {}",
+            files.join(", ")
+        ));
+    }
+    if let BootKernel::Pvh(_) = image.kernel.boot {
+        notes.push(
+            "the first kernel starts uncompressed, without its decompressor: no KASLR in it"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(archive: &Archive, path: &str) -> String {
+        let Some(Node::File(content)) = archive.get(path).map(|entry| &entry.node) else {
+            panic!("no {path}")
+        };
+        let mut bytes = Vec::new();
+        content.copy_to(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// What the agent makes of its command line.
+    fn task(line: &str, program: &str) -> Task {
+        let arguments = line.strip_prefix(program).unwrap();
+        let arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
+        Task::decode(&arguments).unwrap()
+    }
+
+    #[test]
+    fn units_start_the_agent_with_its_task() {
+        let crash = Task::Crash {
+            cpu: 2,
+            token: "00ff".to_owned(),
+            drivers: vec!["nvme".to_owned()],
+        };
+        let conf = "# as it is\nUSE_KDUMP=1\nMAKEDUMP_ARGS='-c -d 31'";
+        let disk = disk_files(&crash, Some(conf)).unwrap();
+        assert_eq!(text(&disk, KDUMP_TOOLS), conf);
+        for (unit, wanted_by, wanted) in [
+            ("crashdrill-crash", "multi-user", crash),
+            ("crashdrill-look", "sysinit", Task::Look),
+        ] {
+            let file = text(&disk, &format!("{UNITS}/{unit}.service"));
+            let start = file.lines().find_map(|l| l.strip_prefix("ExecStart="));
+            assert_eq!(task(start.unwrap(), AGENT), wanted);
+            let link = format!("{UNITS}/{wanted_by}.target.wants/{unit}.service");
+            let Some(Node::Symlink(to)) = disk.get(&link).map(|entry| &entry.node) else {
+                panic!("no {link}")
+            };
+            assert_eq!(*to, format!("{UNITS}/{unit}.service"));
+        }
+        assert!(
+            disk_files(&Task::Look, None)
+                .unwrap()
+                .get(KDUMP_TOOLS)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_initramfs_gets_the_agent_and_the_users_files() {
+        let path = "/etc/modprobe.d/mine.conf".to_owned();
+        let files = BTreeMap::from([(path.clone(), "blacklist x\n".to_owned())]);
+        let archive = initramfs_files(&files).unwrap();
+        assert_eq!(text(&archive, &path), "blacklist x\n");
+        let order = text(&archive, "/scripts/panic/ORDER");
+        assert_eq!(task(&order, AGENT_IN_INITRAMFS), Task::Lost);
+        let taken = BTreeMap::from([("/scripts/panic/ORDER".to_owned(), String::new())]);
+        assert!(initramfs_files(&taken).is_err());
+    }
+}
