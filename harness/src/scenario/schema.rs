@@ -172,6 +172,7 @@ mod tests {
                 "limits",
                 "machine",
                 "name",
+                "server",
                 "variants"
             ]
         );

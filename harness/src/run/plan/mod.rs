@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crashdrill_guest::order::{CaptureOrder, FirstOrder, Target};
+use crashdrill_guest::order::{CaptureOrder, FirstOrder};
 
 mod capture;
 mod disks;
 mod drivers;
 mod fidelity;
+mod remote;
+mod server;
 
 pub(super) use capture::APPLETS;
 pub use disks::DiskProblem;
 pub use drivers::BadPattern;
+pub use remote::RemoteError;
+pub(super) use server::SERVER_IMAGE;
+pub use server::{ServerPlan, Supplies};
 
 use self::capture::Capture;
 use self::disks::Use;
@@ -50,7 +55,10 @@ pub struct Plan {
     pub capture: Stage<CaptureOrder>,
     /// What each of [`MachinePlan::file_disks`] holds before the machine starts, in that order.
     pub contents: Vec<Content>,
-    /// Directory on the target below which the host looks for the dump.
+    /// The machine that takes the dump, where kdump.conf sends it over the network and somebody is
+    /// to answer.
+    pub server: Option<ServerPlan>,
+    /// Directory on the target, or on the server's disk, below which the host looks for the dump.
     pub dump_directory: String,
     /// What the verdict has to know of all this.
     pub expectations: Expectations,
@@ -67,8 +75,40 @@ pub struct Stage<O> {
     pub modules: BTreeMap<String, Module>,
     /// The user's own files.
     pub scripts: Vec<(String, String)>,
+    /// Configuration files.
+    pub texts: Vec<TextFile>,
     /// busybox as /bin/sh.
     pub busybox: bool,
+}
+
+/// A configuration file of an initramfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFile {
+    /// Where it lies in the guest.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it says.
+    pub text: String,
+}
+
+impl TextFile {
+    /// For everybody to read.
+    fn plain(path: &str, text: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            mode: 0o644,
+            text: text.to_owned(),
+        }
+    }
+
+    /// For root alone.
+    fn private(path: &str, text: &str) -> Self {
+        Self {
+            mode: 0o600,
+            ..Self::plain(path, text)
+        }
+    }
 }
 
 /// A drill that cannot be planned on its image.
@@ -88,6 +128,9 @@ pub enum PlanError {
     /// The devices do not fit the machine.
     #[error(transparent)]
     Machine(#[from] machine::PlanError),
+    /// A dump target on the network.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Something of kdump.conf that is not acted out yet.
     #[error("{0} is not emulated yet")]
     NotEmulated(&'static str),
@@ -136,11 +179,18 @@ pub enum Shell {
 }
 
 impl Plan {
-    /// Plans a drill. `token` must be new for every run.
+    /// Plans a drill. `token` must be new for every run. `supplies` are needed where kdump.conf
+    /// sends the dump over the network.
     ///
     /// # Errors
     /// The scenario asks for something that the image, the machine or crashdrill does not have.
-    pub fn new(drill: &Drill, image: &Image, token: &str, shell: Shell) -> Result<Self, PlanError> {
+    pub fn new(
+        drill: &Drill,
+        image: &Image,
+        supplies: Option<Supplies<'_>>,
+        token: &str,
+        shell: Shell,
+    ) -> Result<Self, PlanError> {
         let scenario = &drill.scenario;
         let flavour = scenario.kdump.flavour;
         let script = capture::script(flavour)?;
@@ -192,12 +242,14 @@ impl Plan {
             commandline: script.is_kdump_sh().then_some(capture_commandline.as_str()),
             options: &conf.module_options,
         };
+        let remote = remote::plan(scenario, conf, supplies)?;
         let capture = Capture {
             scenario,
             image,
             conf,
             script,
             machine: &machine,
+            remote: remote.as_ref(),
             drivers: &drivers,
             keepers: &keepers,
             parameters: &parameters,
@@ -209,11 +261,17 @@ impl Plan {
             fidelity: fidelity::notes(image, &machine, &capture),
             ..expectations(&machine, &capture.order, drivers)
         };
+        let own = format!("/{}", conf.path.trim_start_matches('/'));
+        let (server, dump_directory) = match remote {
+            Some(remote) => (remote.server, remote.dump_directory),
+            None => (None, own),
+        };
         Ok(Self {
             machine,
             token: token.to_owned(),
             first,
-            dump_directory: format!("/{}", conf.path.trim_start_matches('/')),
+            server,
+            dump_directory,
             capture,
             capture_commandline,
             contents,
@@ -264,6 +322,7 @@ fn first_stage(
         programs: BTreeSet::from(["kexec".to_owned()]),
         modules: files.modules,
         scripts: Vec::new(),
+        texts: Vec::new(),
         busybox: shell == Shell::First,
     })
 }
@@ -340,12 +399,7 @@ fn expectations(
         })
         .collect();
     Expectations {
-        target: match &order.target {
-            Target::Filesystem(filesystem) => filesystem.device.clone(),
-            Target::Raw { device } => device.clone(),
-            Target::Nfs { host, export } => format!("{host}:{export}"),
-            Target::Ssh { user, host } => format!("{user}@{host}"),
-        },
+        target: order.target.to_string(),
         target_drivers: target_drivers
             .iter()
             .map(|driver| (*driver).to_owned())
