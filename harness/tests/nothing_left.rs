@@ -20,7 +20,8 @@ use std::sync::Arc;
 use crashdrill::image::{Cache, Silent, qemu};
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::Pid;
 
 use world::{Run, SNAPSHOT, Template, World};
 
@@ -41,7 +42,7 @@ const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
 type Case = fn(&Template);
 
-const SINGLE: [(&str, Case); 12] = [
+const SINGLE: [(&str, Case); 14] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,
@@ -66,6 +67,8 @@ const SINGLE: [(&str, Case); 12] = [
         "QEMU under search is killed in the second boot",
         second_boot_of_search_is_killed,
     ),
+    ("the dump server is killed", server_is_killed),
+    ("a drill waits for its dump server", server_is_slow),
     ("no room for temporary files", no_room),
     ("QEMU has no room and says so", qemu_stops_without_room),
     ("what is kept is the user's alone", kept_is_private),
@@ -128,6 +131,11 @@ fn main() -> ExitCode {
         add(
             name,
             Box::new(move |template| search_is_killed(template, signal)),
+        );
+        let name = format!("crashdrill gets {signal} beside a dump server");
+        add(
+            name,
+            Box::new(move |template| two_machines_are_killed(template, signal)),
         );
         let name = format!("crashdrill gets {signal} while an image is fetched");
         add(
@@ -290,6 +298,50 @@ fn search_finds_nothing(template: &Template) {
     assert_eq!(tried[1]["value"], 256 << 20, "{found}");
     fs::remove_file(world.path("work/search.json")).unwrap();
     world.assert_nothing_is_left(&qemus);
+}
+
+/// With a dump server as its second machine.
+const REMOTE: [&str; 4] = ["run", "--variant", "saved", "--accept"];
+
+fn two_machines_are_killed(template: &Template, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill("saving", &REMOTE).unwrap()).unwrap();
+    let qemus = world.arrived(&run, 2);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemus);
+}
+
+/// A machine that has crashed before there is a server stands still until there is one.
+fn server_is_slow(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill("serving", &REMOTE).unwrap()).unwrap();
+    let heard = world.heard(&run, 2);
+    let at = |place: &str| heard.iter().find(|(at, _)| at == place);
+    assert!(at("stop").is_some(), "{heard:?}");
+    let (_, server) = at("serving").unwrap();
+    kill(Pid::from_raw(*server), Signal::SIGUSR1).unwrap();
+    let (at, _) = &world.heard(&run, 1)[0];
+    assert_eq!(at, "cont");
+    assert_eq!(run.ended(), 0, "{}", world.stderr());
+}
+
+/// That is no outcome of the drill.
+fn server_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill("saving", &REMOTE).unwrap()).unwrap();
+    let heard = world.heard(&run, 2);
+    let (_, server) = heard.iter().find(|(place, _)| place == "server").unwrap();
+    kill(Pid::from_raw(*server), Signal::SIGKILL).unwrap();
+    let status = run.ended();
+    let said = world.stderr();
+    assert_eq!(status, 3, "{said}");
+    assert!(
+        said.contains("the dump server failed: QEMU ended"),
+        "{said}"
+    );
+    assert!(said.contains("SIGKILL"), "{said}");
+    world.assert_nothing_is_left(&[]);
 }
 
 /// mke2fs must not be hit by what is typed for crashdrill.

@@ -202,9 +202,8 @@ fn modules(job: &Job, directory: &Path) -> Result<(), Failure> {
         .drivers
         .iter()
         .flat_map(|driver| &driver.modules);
-    let filesystem = capture.order.target.filesystem();
-    let filesystem = filesystem.iter().flat_map(|filesystem| &filesystem.modules);
-    for (number, module) in drivers.chain(filesystem).enumerate() {
+    let target = capture.order.target.modules();
+    for (number, module) in drivers.chain(target).enumerate() {
         let file = capture
             .modules
             .get(&module.path)

@@ -105,6 +105,17 @@ impl Script {
         }
     }
 
+    /// The network did not come up.
+    pub fn no_network(self) -> &'static [&'static str] {
+        match self {
+            Script::Rhel6 => &[],
+            Script::Rhel7 | Script::Rhel8 => &["kdump: wrong kdumpnic: eth0"],
+            Script::Rhel9 | Script::Fedora => {
+                &["kdump: Oops. The network still isn't ready after waiting 10mins."]
+            }
+        }
+    }
+
     /// Before anything is written to a file system. `node` is what is mounted there.
     pub fn saving_to(self, node: &str, directory: &str) -> Vec<String> {
         let saving = format!("kdump: saving to {directory}");

@@ -1,10 +1,13 @@
 //! What /init is to do: one file in the initramfs, written by the harness.
 
+mod server;
 mod wire;
 
 use std::fmt::{self, Display};
 
 use crate::words::SyntaxError;
+
+pub use server::{Network, ServerOrder, Service};
 
 /// Where the order lies in either initramfs.
 pub const ORDER_PATH: &str = "/etc/crashdrill/order";
@@ -19,7 +22,9 @@ pub enum Order {
     /// For the kernel that is going to die.
     First(FirstOrder),
     /// For the kernel that saves the dump.
-    Capture(CaptureOrder),
+    Capture(Box<CaptureOrder>),
+    /// For the machine that the dump is sent to.
+    Server(ServerOrder),
 }
 
 /// One file for finit_module(2).
@@ -124,6 +129,10 @@ pub enum Target {
         host: String,
         /// The exported directory.
         export: String,
+        /// The way to it.
+        network: Network,
+        /// Modules that NFS needs, loaded just before the mount (dependencies first).
+        modules: Vec<Module>,
     },
     /// Another machine's sshd.
     Ssh {
@@ -131,6 +140,10 @@ pub enum Target {
         user: String,
         /// The server, by name or address.
         host: String,
+        /// The file of the private key.
+        key: String,
+        /// The way to it.
+        network: Network,
     },
 }
 
@@ -157,11 +170,32 @@ pub enum FailureAction {
 }
 
 impl Target {
-    /// The local file system, if it is one.
-    pub fn filesystem(&self) -> Option<&Filesystem> {
+    /// The way to it, if it is not on this machine.
+    pub fn network(&self) -> Option<&Network> {
         match self {
-            Target::Filesystem(filesystem) => Some(filesystem),
-            Target::Raw { .. } | Target::Nfs { .. } | Target::Ssh { .. } => None,
+            Target::Nfs { network, .. } | Target::Ssh { network, .. } => Some(network),
+            Target::Filesystem(_) | Target::Raw { .. } => None,
+        }
+    }
+
+    /// Modules that its file system needs.
+    pub fn modules(&self) -> &[Module] {
+        match self {
+            Target::Filesystem(Filesystem { modules, .. }) | Target::Nfs { modules, .. } => modules,
+            Target::Raw { .. } | Target::Ssh { .. } => &[],
+        }
+    }
+}
+
+impl Display for Target {
+    /// As kdump's own messages name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Filesystem(Filesystem { device, .. }) | Target::Raw { device } => {
+                f.write_str(device)
+            }
+            Target::Nfs { host, export, .. } => write!(f, "{host}:{export}"),
+            Target::Ssh { user, host, .. } => write!(f, "{user}@{host}"),
         }
     }
 }

@@ -11,7 +11,7 @@ pub const MAX_LINE: usize = 64 << 10;
 /// One thing that /init saw. Every variant is one line on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// /init runs. `role` is `first` or `capture`.
+    /// /init runs. `role` is `first`, `capture` or `server`.
     Started {
         /// Which kernel this is.
         role: Role,
@@ -21,7 +21,7 @@ pub enum Report {
         cpus: u32,
         /// /proc/uptime, in milliseconds.
         uptime_ms: u64,
-        /// /sys/kernel/kexec_crash_size in the first kernel, MemTotal in the capture kernel; bytes.
+        /// /sys/kernel/kexec_crash_size in the first kernel, MemTotal in the others; bytes.
         memory: u64,
     },
     /// A module was loaded, or was not: `error` is the errno's name, e.g. `ENODEV`.
@@ -92,6 +92,24 @@ pub enum Report {
         /// errno of mount(2), by name, if that failed.
         mount_error: Option<String>,
     },
+    /// The network device that the dump goes to has an address and a carrier, or what stopped it.
+    Network {
+        /// Its name, such as `eth0`; `None` when it did not appear.
+        interface: Option<String>,
+        /// It could not be switched on, and why.
+        error: Option<String>,
+        /// There is a cable in it.
+        carrier: bool,
+    },
+    /// A program that talks to the dump server ended.
+    Remote {
+        /// `mount.nfs`, `ssh` or `scp`.
+        program: String,
+        /// How it ended.
+        status: Exit,
+        /// The last line of what it said.
+        said: Option<String>,
+    },
     /// One of the user's scripts ended.
     Script {
         /// `kdump_pre`, `kdump_post` or `kdump_emergency`; a script of a directory by its path.
@@ -132,6 +150,8 @@ pub enum Report {
         /// errno's name, or a sentence.
         error: String,
     },
+    /// The dump server is ready for clients.
+    Serving,
     /// /init has done what it was ordered to and is about to sync and end the machine.
     Ending,
 }
@@ -143,6 +163,8 @@ pub enum Role {
     First,
     /// The one that saves the dump.
     Capture,
+    /// That of the machine that the dump is sent to.
+    Server,
 }
 
 /// How a child of /init ended.
@@ -250,6 +272,22 @@ impl Report {
             Report::Writer { program, status } => Line::new("writer")
                 .word("program", program)
                 .word("status", status),
+            Report::Network {
+                interface,
+                error,
+                carrier,
+            } => Line::new("network")
+                .optional("interface", interface.as_ref())
+                .optional("error", error.as_ref())
+                .word("carrier", carrier),
+            Report::Remote {
+                program,
+                status,
+                said,
+            } => Line::new("remote")
+                .word("program", program)
+                .word("status", status)
+                .optional("said", said.as_ref()),
             Report::Script { which, status } => Line::new("script")
                 .word("which", which)
                 .word("status", status),
@@ -270,6 +308,7 @@ impl Report {
             Report::Failed { step, error } => {
                 Line::new("failed").word("step", step).word("error", error)
             }
+            Report::Serving => Line::new("serving"),
             Report::Ending => Line::new("ending"),
         };
         line.end()
@@ -336,6 +375,16 @@ impl Report {
                 program: words.take("program")?,
                 status: words.parse_value("status")?,
             },
+            "network" => Report::Network {
+                interface: words.take_optional("interface"),
+                error: words.take_optional("error"),
+                carrier: words.parse_value("carrier")?,
+            },
+            "remote" => Report::Remote {
+                program: words.take("program")?,
+                status: words.parse_value("status")?,
+                said: words.take_optional("said"),
+            },
             "script" => Report::Script {
                 which: words.take("which")?,
                 status: words.parse_value("status")?,
@@ -353,6 +402,7 @@ impl Report {
                 step: words.take("step")?,
                 error: words.take("error")?,
             },
+            "serving" => Report::Serving,
             "ending" => Report::Ending,
             other => return Err(SyntaxError::new(format!("no report is named `{other}`"))),
         };
@@ -421,6 +471,7 @@ impl Display for Role {
         f.write_str(match self {
             Role::First => "first",
             Role::Capture => "capture",
+            Role::Server => "server",
         })
     }
 }
@@ -432,6 +483,7 @@ impl FromStr for Role {
         match text {
             "first" => Ok(Role::First),
             "capture" => Ok(Role::Capture),
+            "server" => Ok(Role::Server),
             other => Err(SyntaxError::new(format!("`{other}` is no role"))),
         }
     }

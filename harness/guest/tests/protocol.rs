@@ -1,8 +1,10 @@
 //! Round trips and hostile bytes for orders and reports.
 
+use std::net::Ipv4Addr;
+
 use crashdrill_guest::order::{
-    Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, Order, Script,
-    Target,
+    Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, Network, Order,
+    Script, ServerOrder, Service, Target,
 };
 use crashdrill_guest::report::{Exit, Lines, MAX_LINE, Report, Role};
 use proptest::collection::vec;
@@ -65,9 +67,50 @@ fn target() -> impl Strategy<Value = Target> {
     prop_oneof![
         filesystem().prop_map(Target::Filesystem),
         text().prop_map(|device| Target::Raw { device }),
-        (text(), text()).prop_map(|(host, export)| Target::Nfs { host, export }),
-        (text(), text()).prop_map(|(user, host)| Target::Ssh { user, host }),
+        (text(), text(), network(), vec(module(), 0..3)).prop_map(
+            |(host, export, network, modules)| Target::Nfs {
+                host,
+                export,
+                network,
+                modules
+            }
+        ),
+        (text(), text(), text(), network()).prop_map(|(user, host, key, network)| Target::Ssh {
+            user,
+            host,
+            key,
+            network
+        }),
     ]
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    (text(), any::<Ipv4Addr>(), any::<u8>(), text()).prop_map(|(mac, address, prefix, seed)| {
+        Network {
+            mac,
+            address,
+            prefix,
+            seed,
+        }
+    })
+}
+
+fn server() -> impl Strategy<Value = ServerOrder> {
+    let service = prop_oneof![
+        text().prop_map(|client| Service::Nfs { client }),
+        Just(Service::Ssh)
+    ];
+    let words = (text(), text(), any::<u32>());
+    (vec(driver(), 0..3), network(), words, service).prop_map(
+        |(drivers, network, (disk, directory, owner), service)| ServerOrder {
+            drivers,
+            network,
+            disk,
+            directory,
+            owner,
+            service,
+        },
+    )
 }
 
 fn failure_action() -> impl Strategy<Value = FailureAction> {
@@ -133,7 +176,8 @@ fn capture() -> impl Strategy<Value = CaptureOrder> {
 fn order() -> impl Strategy<Value = Order> {
     prop_oneof![
         first().prop_map(Order::First),
-        capture().prop_map(Order::Capture)
+        capture().prop_map(|order| Order::Capture(Box::new(order))),
+        server().prop_map(Order::Server)
     ]
 }
 
@@ -146,7 +190,7 @@ fn exit() -> impl Strategy<Value = Exit> {
 }
 
 fn report() -> impl Strategy<Value = Report> {
-    let role = prop_oneof![Just(Role::First), Just(Role::Capture)];
+    let role = prop_oneof![Just(Role::First), Just(Role::Capture), Just(Role::Server)];
     prop_oneof![
         (role, text(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
             |(role, release, cpus, uptime_ms, memory)| Report::Started {
@@ -212,6 +256,19 @@ fn report() -> impl Strategy<Value = Report> {
             }
         }),
         (text(), text()).prop_map(|(step, error)| Report::Failed { step, error }),
+        (option::of(text()), option::of(text()), any::<bool>()).prop_map(
+            |(interface, error, carrier)| Report::Network {
+                interface,
+                error,
+                carrier
+            }
+        ),
+        (text(), exit(), option::of(text())).prop_map(|(program, status, said)| Report::Remote {
+            program,
+            status,
+            said
+        }),
+        Just(Report::Serving),
         Just(Report::Ending),
     ]
 }

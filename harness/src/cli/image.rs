@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::progress::Shown;
 use super::{CliError, Context, Status};
 use crate::image::{
-    BootKernel, CaptureKernel, Image as Opened, ImageError, Manifest, Source, entry_id, qemu,
+    BootKernel, CaptureKernel, Image as Opened, ImageError, Manifest, Source, entry_id, keys, qemu,
 };
 use crate::units::Bytes;
 
@@ -144,6 +144,7 @@ fn prune(context: &Context, all: bool) -> Result<(), CliError> {
     let mut wanted = Vec::new();
     if !all {
         wanted.push(qemu::entry_id().file_name());
+        wanted.push(keys::entry_id().file_name());
         for manifest in manifests(context)? {
             wanted.push(entry_id(&manifest).map_err(CliError::image)?.file_name());
         }

@@ -67,7 +67,7 @@ impl Shell {
         let Some(job) = prepared.jobs.first() else {
             return Ok(Status::Good);
         };
-        let files = run::files(&job.plan, &job.image).map_err(CliError::harness)?;
+        let files = run::files(job).map_err(CliError::harness)?;
 
         let path = |file: &std::fs::File| PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()));
         let names = crate::machine::Files {

@@ -124,7 +124,14 @@ fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {
         String::from_utf8_lossy(&run::command(job, &run::names(job)))
     );
     list("initramfs of the first kernel", &first)?;
-    list("initramfs of the capture kernel", &capture)
+    list("initramfs of the capture kernel", &capture)?;
+    match (&direct.server, &job.server) {
+        (Some(plan), Some(image)) => {
+            let archive = run::server_archive(plan, image).map_err(CliError::harness)?;
+            list("initramfs of the dump server", &archive)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn list(what: &str, archive: &Archive) -> Result<(), CliError> {

@@ -59,15 +59,18 @@ pub enum Kind {
     Image,
     /// A QEMU with its libraries.
     Qemu,
+    /// Keys for ssh.
+    Keys,
 }
 
 impl Kind {
-    const ALL: [Kind; 2] = [Kind::Image, Kind::Qemu];
+    const ALL: [Kind; 3] = [Kind::Image, Kind::Qemu, Kind::Keys];
 
     fn directory(self) -> &'static str {
         match self {
             Kind::Image => "image",
             Kind::Qemu => "qemu",
+            Kind::Keys => "keys",
         }
     }
 }

@@ -101,6 +101,9 @@ pub enum ImageError {
         /// Why.
         message: String,
     },
+    /// ssh-keygen failed.
+    #[error("ssh-keygen could not make a key: {0}")]
+    Keys(String),
     /// A QEMU that does not run.
     #[error("{}: {message}", program.display())]
     Qemu {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crashdrill_guest::order::{CaptureOrder, Driver, FirstOrder, Module, ORDER_PATH, Order};
+use crashdrill_guest::order::{
+    CaptureOrder, Driver, FirstOrder, Module, ORDER_PATH, Order, ServerOrder,
+};
 
 use super::archive::{Archive, ArchiveError, Content};
 
@@ -26,6 +28,8 @@ pub struct Parts {
     pub modules: Vec<(String, Arc<[u8]>)>,
     /// The user's own scripts: path in the guest, text.
     pub scripts: Vec<(String, String)>,
+    /// Configuration files: path in the guest, permission bits, text.
+    pub texts: Vec<(String, u32, String)>,
     /// busybox of the host, for scripts and for a shell; /bin/sh is it. /init itself does
     /// without.
     pub busybox: Option<PathBuf>,
@@ -69,14 +73,25 @@ pub fn first(
 /// # Errors
 /// See [`AssembleError`].
 pub fn capture(order: &CaptureOrder, parts: &Parts) -> Result<Archive, AssembleError> {
-    let mut archive = base(&Order::Capture(order.clone()), parts)?;
+    let mut archive = base(&Order::Capture(Box::new(order.clone())), parts)?;
     archive.add_directory(order.script.mount_point(), 0o755)?;
-    let filesystems = [order.target.filesystem(), order.failure_action.root()];
-    let modules = filesystems.into_iter().flatten();
+    let root = order.failure_action.root();
     have_modules(
         &archive,
-        driver_modules(&order.drivers).chain(modules.flat_map(|filesystem| &filesystem.modules)),
+        driver_modules(&order.drivers)
+            .chain(order.target.modules())
+            .chain(root.into_iter().flat_map(|root| &root.modules)),
     )?;
+    Ok(archive)
+}
+
+/// The dump server's initramfs.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn server(order: &ServerOrder, parts: &Parts) -> Result<Archive, AssembleError> {
+    let archive = base(&Order::Server(order.clone()), parts)?;
+    have_modules(&archive, driver_modules(&order.drivers))?;
     Ok(archive)
 }
 
@@ -99,6 +114,9 @@ fn base(order: &Order, parts: &Parts) -> Result<Archive, AssembleError> {
     }
     for (path, text) in &parts.scripts {
         archive.add_file(path, 0o755, text.clone().into_bytes().into())?;
+    }
+    for (path, mode, text) in &parts.texts {
+        archive.add_file(path, *mode, text.clone().into_bytes().into())?;
     }
     if let Some(busybox) = &parts.busybox {
         archive.add_file(BUSYBOX, 0o755, Content::HostFile(busybox.clone()))?;

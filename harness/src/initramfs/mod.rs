@@ -8,7 +8,7 @@ mod cpio;
 
 pub use archive::{Archive, ArchiveError, Content, Entry, Node};
 pub use assemble::{
-    AssembleError, CAPTURE_INITRAMFS, CAPTURE_KERNEL, GUEST_INIT, Parts, capture, first,
+    AssembleError, CAPTURE_INITRAMFS, CAPTURE_KERNEL, GUEST_INIT, Parts, capture, first, server,
 };
 pub use cpio::{CpioError, Header, Reader, kind};
 

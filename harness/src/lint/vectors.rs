@@ -31,7 +31,10 @@ pub(super) fn demand(machine: &Machine, cpus: u16, kept_out: &[String]) -> u32 {
                 DeviceKind::VirtioSerial => u32::from(table),
                 DeviceKind::Nvme | DeviceKind::VirtioBlk | DeviceKind::Xhci => cpus + 1,
                 DeviceKind::VirtioScsi => cpus + 3,
-                DeviceKind::Vmxnet3 | DeviceKind::E1000e | DeviceKind::Igb => 3,
+                DeviceKind::Vmxnet3
+                | DeviceKind::E1000e
+                | DeviceKind::Igb
+                | DeviceKind::VirtioNet => 3,
                 DeviceKind::Ahci
                 | DeviceKind::MegasasGen2
                 | DeviceKind::Mptsas1068

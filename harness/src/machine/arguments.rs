@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crashdrill_guest::order::REPORT_PORT;
 
 use super::catalogue::{VIRTIO_QUEUES, entry};
+use super::link::Link;
 use super::options::Options;
 use super::plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction};
 use crate::scenario::model::{Apic, Chipset, DeviceKind};
@@ -23,6 +24,8 @@ pub struct Files {
     pub initrd: PathBuf,
     /// One for each of [`MachinePlan::file_disks`], in that order.
     pub disks: Vec<PathBuf>,
+    /// The cable of the network device that the dump goes to.
+    pub link: Link,
     /// ttyS0, both ways.
     pub serial: Chardev,
     /// /init's reports, out only.
@@ -110,6 +113,9 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
             Some(disk) if disk.backing == Backing::File => disks.next(),
             _ => None,
         };
+        if plan.is_linked(function) {
+            list.option("-netdev", netdev(function, files.link));
+        }
         list.function(plan, function, file.map(PathBuf::as_path));
     }
     list.0
@@ -161,6 +167,12 @@ impl List {
         }
         let has_disk = function.disk.is_some();
         let controller = controller(plan, function);
+        let controller = match plan.is_linked(function) {
+            true => controller
+                .with("netdev", cable_id(function))
+                .with("mac", plan.mac),
+            false => controller,
+        };
         let controller = match function.kind {
             DeviceKind::Nvme | DeviceKind::VirtioBlk if has_disk => {
                 controller.with("drive", &drive)
@@ -216,6 +228,22 @@ fn blockdev(disk: &Disk, name: &str, file: Option<&Path>) -> Option<Options> {
     })
 }
 
+fn cable_id(function: &PlacedFunction) -> String {
+    format!("cable-{}", function.id())
+}
+
+fn netdev(function: &PlacedFunction, link: Link) -> Options {
+    match link {
+        Link::Socket(fd) => Options::of("socket")
+            .with("id", cable_id(function))
+            .with("fd", fd.to_string()),
+        // A hub with nobody else at it: the device has a carrier, and what it sends is lost.
+        Link::Nobody => Options::of("hubport")
+            .with("id", cable_id(function))
+            .with("hubid", "0"),
+    }
+}
+
 /// The PCI function itself, without the drive.
 fn controller(plan: &MachinePlan, function: &PlacedFunction) -> Options {
     let kind = function.kind;
@@ -251,6 +279,9 @@ fn controller(plan: &MachinePlan, function: &PlacedFunction) -> Options {
             .with("vectors", table.to_string()),
         // No boot ROM: nothing boots from the network, and the host may not have the file.
         DeviceKind::E1000e | DeviceKind::Igb | DeviceKind::Vmxnet3 => options.with("romfile", ""),
+        DeviceKind::VirtioNet => options
+            .with("romfile", "")
+            .with("vectors", table.to_string()),
         DeviceKind::PcieRootPort => {
             let number = (function.index % 255 + 1).to_string();
             options.with("chassis", &number).with("slot", number)

@@ -21,9 +21,10 @@ pub struct Entry {
     pub table: Table,
     /// Guest drivers (modules), in load order; empty where every kernel has it built in.
     pub drivers: &'static [&'static str],
-    /// How the guest names the disk behind it; `None` when it cannot carry one, and so cannot be
-    /// the dump target.
+    /// How the guest names the disk behind it; `None` when it cannot carry one.
     pub disk: Option<Node>,
+    /// A network adapter. Only the dump target has something at the other end of its cable.
+    pub network: bool,
     /// Needs a PCI Express bus, which `pc` does not have.
     pub express: bool,
     /// Its SR-IOV functions lie ready on the bus, see [`super::slots`].
@@ -155,7 +156,7 @@ impl Entry {
 
     /// Whether the dump can go to it.
     pub fn can_be_target(&self) -> bool {
-        self.disk.is_some()
+        self.disk.is_some() || self.network
     }
 }
 
@@ -172,13 +173,14 @@ pub fn entry(kind: DeviceKind) -> &'static Entry {
         DeviceKind::E1000e => &E1000E,
         DeviceKind::Igb => &IGB,
         DeviceKind::Vmxnet3 => &VMXNET3,
+        DeviceKind::VirtioNet => &VIRTIO_NET,
         DeviceKind::Xhci => &XHCI,
         DeviceKind::PcieRootPort => &PCIE_ROOT_PORT,
     }
 }
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [DeviceKind; 12] = [
+pub const ALL: [DeviceKind; 13] = [
     DeviceKind::VirtioSerial,
     DeviceKind::Nvme,
     DeviceKind::VirtioBlk,
@@ -189,6 +191,7 @@ pub const ALL: [DeviceKind; 12] = [
     DeviceKind::E1000e,
     DeviceKind::Igb,
     DeviceKind::Vmxnet3,
+    DeviceKind::VirtioNet,
     DeviceKind::Xhci,
     DeviceKind::PcieRootPort,
 ];
@@ -205,6 +208,7 @@ static VIRTIO_SERIAL: Entry = Entry {
     },
     drivers: &["virtio_pci", "virtio_console"],
     disk: None,
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -221,6 +225,7 @@ static NVME: Entry = Entry {
     },
     drivers: &["nvme"],
     disk: Some(Node::Nvme),
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -237,6 +242,7 @@ static VIRTIO_BLK: Entry = Entry {
     },
     drivers: &["virtio_pci", "virtio_blk"],
     disk: Some(Node::Vd),
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -253,6 +259,7 @@ static VIRTIO_SCSI: Entry = Entry {
     },
     drivers: &["virtio_pci", "virtio_scsi", "sd_mod"],
     disk: Some(Node::Sd),
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -265,6 +272,7 @@ static AHCI: Entry = Entry {
     table: Table::None,
     drivers: &["ahci", "sd_mod"],
     disk: Some(Node::Sd),
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -277,6 +285,7 @@ static MEGASAS_GEN2: Entry = Entry {
     table: Table::Fixed(15),
     drivers: &["megaraid_sas", "sd_mod"],
     disk: Some(Node::Sd),
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -289,6 +298,7 @@ static MPTSAS1068: Entry = Entry {
     table: Table::None,
     drivers: &["mptsas", "sd_mod"],
     disk: Some(Node::Sd),
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -296,11 +306,12 @@ static MPTSAS1068: Entry = Entry {
 static E1000E: Entry = Entry {
     kind: DeviceKind::E1000e,
     name: "e1000e",
-    about: "Intel 82574L network adapter, no link partner",
+    about: "Intel 82574L network adapter",
     qemu: &["e1000e"],
     table: Table::Fixed(5),
     drivers: &["e1000e"],
     disk: None,
+    network: true,
     express: false,
     virtual_functions: false,
 };
@@ -308,11 +319,12 @@ static E1000E: Entry = Entry {
 static IGB: Entry = Entry {
     kind: DeviceKind::Igb,
     name: "igb",
-    about: "Intel 82576 network adapter, no link partner; QEMU 8 or newer",
+    about: "Intel 82576 network adapter; QEMU 8 or newer",
     qemu: &["igb"],
     table: Table::Fixed(10),
     drivers: &["igb"],
     disk: None,
+    network: true,
     express: false,
     virtual_functions: true,
 };
@@ -320,11 +332,29 @@ static IGB: Entry = Entry {
 static VMXNET3: Entry = Entry {
     kind: DeviceKind::Vmxnet3,
     name: "vmxnet3",
-    about: "VMware network adapter, no link partner",
+    about: "VMware network adapter",
     qemu: &["vmxnet3"],
     table: Table::Fixed(25),
     drivers: &["vmxnet3"],
     disk: None,
+    network: true,
+    express: false,
+    virtual_functions: false,
+};
+
+static VIRTIO_NET: Entry = Entry {
+    kind: DeviceKind::VirtioNet,
+    name: "virtio-net",
+    about: "virtio network adapter, one queue a direction; its driver takes 3 vectors",
+    qemu: &["virtio-net-pci"],
+    table: Table::Free {
+        min: 1,
+        max: TableSize::MAX,
+        default: Usual::Entries(4),
+    },
+    drivers: &["virtio_pci", "virtio_net"],
+    disk: None,
+    network: true,
     express: false,
     virtual_functions: false,
 };
@@ -337,6 +367,7 @@ static XHCI: Entry = Entry {
     table: Table::Fixed(16),
     drivers: &["xhci_pci"],
     disk: None,
+    network: false,
     express: false,
     virtual_functions: false,
 };
@@ -349,6 +380,7 @@ static PCIE_ROOT_PORT: Entry = Entry {
     table: Table::Fixed(1),
     drivers: &[],
     disk: None,
+    network: false,
     express: true,
     virtual_functions: false,
 };
@@ -366,6 +398,7 @@ pub fn facts(kind: DeviceKind) -> DeviceFacts {
             Table::Fixed(entries) => TableRule::Fixed(entries),
             Table::Free { min, max, .. } => TableRule::Free { min, max },
         },
-        target: entry.can_be_target(),
+        disk: entry.disk.is_some(),
+        network: entry.network,
     }
 }

@@ -7,6 +7,7 @@ pub mod catalogue;
 mod delays;
 #[cfg(target_arch = "x86_64")]
 mod kvm_guest;
+pub mod link;
 mod options;
 pub mod plan;
 pub mod probe;
@@ -15,6 +16,7 @@ pub mod qmp;
 pub mod slots;
 
 pub use arguments::{Chardev, Files, arguments, pretty};
+pub use link::Link;
 pub use plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction, PlanError};
 pub use probe::{AccelChoice, Capabilities};
 pub use process::{Input, Inputs, Machine, MachineError};

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Entry, Node, TableError, entry};
+use super::link::DRILL_MAC;
 use super::slots::{Request, SlotError, place};
 use crate::scenario::model::{self, Apic, Chipset, DeviceKind};
 use crate::units::{Bytes, Cpus, Slot};
@@ -24,6 +25,8 @@ pub struct MachinePlan {
     pub cpus: Cpus,
     /// Memory.
     pub memory: Bytes,
+    /// Hardware address of the network device that the dump goes to, if it goes to one.
+    pub mac: &'static str,
     /// PCI functions, in the order of the scenario.
     pub functions: Vec<PlacedFunction>,
     /// The first kernel's command line; empty until the caller fills it in.
@@ -149,8 +152,8 @@ pub enum DeviceError {
         /// Devices.
         count: u16,
     },
-    /// No disk can be behind it.
-    #[error("{0} carries no disk, so it cannot be the dump target")]
+    /// Neither a disk nor a network can be behind it.
+    #[error("{0} carries no disk and is no network device, so it cannot be the dump target")]
     NoTarget(&'static str),
     /// No disk can be behind it.
     #[error("{0} carries no disk; remove `size`")]
@@ -165,7 +168,7 @@ pub enum DeviceError {
 
 /// Size of the disk behind a dump target when the scenario does not state one: it holds the whole
 /// memory uncompressed, and the file is sparse.
-fn usual_disk(memory: Bytes) -> Bytes {
+pub(crate) fn usual_disk(memory: Bytes) -> Bytes {
     let wanted = memory.0.saturating_add(256 * Bytes::MIB).max(Bytes::GIB);
     Bytes(wanted.div_ceil(Bytes::MIB).saturating_mul(Bytes::MIB))
 }
@@ -233,6 +236,7 @@ impl MachinePlan {
             apic: machine.apic,
             cpus: machine.cpus,
             memory: machine.memory,
+            mac: DRILL_MAC,
             functions,
             append: String::new(),
             accel: Accel::Tcg,
@@ -261,6 +265,11 @@ impl MachinePlan {
     /// The function that the dump goes to.
     pub fn target(&self) -> Option<&PlacedFunction> {
         self.functions.iter().find(|function| function.target)
+    }
+
+    /// Whether a function is the network device that the dump goes to.
+    pub fn is_linked(&self, function: &PlacedFunction) -> bool {
+        function.target && entry(function.kind).network
     }
 
     /// Disks that need a file, in the order of [`super::Files::disks`].

@@ -153,7 +153,8 @@ impl Capabilities {
 
 const CONSOLE: &str = "isa-debugcon";
 
-fn wanted() -> BTreeSet<&'static str> {
+/// Device types that a QEMU is asked for.
+pub fn wanted() -> BTreeSet<&'static str> {
     let parts = ALL.iter().flat_map(|kind| entry(*kind).qemu);
     parts.copied().chain([CONSOLE]).collect()
 }

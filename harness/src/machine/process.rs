@@ -29,6 +29,7 @@ use tokio::time::timeout;
 
 use super::arguments::{Chardev, Files, arguments};
 use super::delays::Delays;
+use super::link::Link;
 use super::plan::MachinePlan;
 use super::qmp::{Qmp, QmpError, Shutdown};
 
@@ -90,6 +91,9 @@ pub struct Inputs<'a> {
     pub initrd: Input<'a>,
     /// One for each of [`MachinePlan::file_disks`], in that order.
     pub disks: Vec<Input<'a>>,
+    /// The cable's end, for the network device that the dump goes to. Without one, nobody is at
+    /// the other end.
+    pub link: Option<BorrowedFd<'a>>,
 }
 
 /// A machine that did not start, or did not end as machines do.
@@ -205,6 +209,10 @@ impl Machine {
             kernel: inputs.kernel.path(),
             initrd: inputs.initrd.path(),
             disks: inputs.disks.iter().map(Input::path).collect(),
+            link: match inputs.link {
+                Some(end) => Link::Socket(end.as_raw_fd()),
+                None => Link::Nobody,
+            },
             serial: Chardev::File(fd_path(their_serial.as_raw_fd())),
             reports: Chardev::File(fd_path(their_reports.as_raw_fd())),
             qmp: Some(Chardev::Socket(their_qmp.as_raw_fd())),
@@ -213,6 +221,7 @@ impl Machine {
             .into_iter()
             .chain(&inputs.disks)
             .filter_map(Input::fd)
+            .chain(inputs.link.map(|end| end.as_raw_fd()))
             .collect();
         inherited.extend([&their_serial, &their_reports, &their_qmp].map(OwnedFd::as_raw_fd));
 

@@ -5,12 +5,12 @@ use std::io::{BufWriter, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::HarnessError;
 use super::disk;
-use super::plan::{APPLETS, BootPlan, Direct, Plan, Stage};
+use super::plan::{APPLETS, BootPlan, Direct, ServerPlan, Stage};
+use super::{HarnessError, Job};
 use crate::image::{CaptureKernel, Image};
 use crate::initramfs::{self, Archive, Content, Parts};
-use crate::machine::Disk;
+use crate::machine::{Disk, MachinePlan};
 use crate::target;
 use crate::units::Bytes;
 
@@ -22,6 +22,17 @@ pub struct Assembled {
     /// Size of the capture kernel's initramfs, which lies in it.
     pub capture_initramfs: Bytes,
     /// For each disk of [`crate::machine::MachinePlan::file_disks`], in that order.
+    pub disks: Vec<File>,
+    /// The dump server's, if there is one.
+    pub server: Option<ServerFiles>,
+}
+
+/// What a dump server is given besides its kernel.
+#[derive(Debug)]
+pub struct ServerFiles {
+    /// Its initramfs.
+    pub initramfs: File,
+    /// For each disk of its machine, in that order.
     pub disks: Vec<File>,
 }
 
@@ -47,42 +58,71 @@ pub fn archives(direct: &Direct, image: &Image) -> Result<(Archive, Arc<Archive>
     Ok((first.map_err(wrong)?, capture))
 }
 
+/// The dump server's initramfs, without writing it.
+///
+/// # Errors
+/// See [`archives`].
+pub fn server_archive(plan: &ServerPlan, image: &Image) -> Result<Archive, HarnessError> {
+    initramfs::server(&plan.stage.order, &parts(&plan.stage, image)?)
+        .map_err(|error| assemble("the dump server's initramfs", error))
+}
+
 /// Writes the archives and makes the disks.
 ///
 /// # Errors
 /// See [`archives`]; no space for temporary files, mke2fs.
-pub fn files(plan: &Plan, image: &Image) -> Result<Assembled, HarnessError> {
-    let wrong = |error| assemble("the initramfs", error);
-    match &plan.boot {
+pub fn files(job: &Job) -> Result<Assembled, HarnessError> {
+    match &job.plan.boot {
         BootPlan::Direct(direct) => {
-            let (first, capture) = archives(direct, image)?;
-            let capture_initramfs = Bytes(capture.size().map_err(wrong)?);
-            let initramfs = write(&first).map_err(wrong)?;
-            let disks = plan
-                .machine
-                .file_disks()
-                .zip(&direct.contents)
-                .map(|((_, disk), content)| format(disk, content, image))
-                .collect::<Result<_, _>>()?;
+            let (first, capture) = archives(direct, &job.image)?;
+            let server = match (&direct.server, &job.server) {
+                (Some(plan), Some(image)) => Some(ServerFiles {
+                    initramfs: written(&server_archive(plan, image)?)?,
+                    disks: disks(&plan.machine, &plan.contents, &job.image)?,
+                }),
+                _ => None,
+            };
             Ok(Assembled {
-                initramfs,
-                capture_initramfs,
-                disks,
+                initramfs: written(&first)?,
+                capture_initramfs: Bytes(capture.size().map_err(unwritten)?),
+                disks: disks(&job.plan.machine, &direct.contents, &job.image)?,
+                server,
             })
         }
         BootPlan::Disk(distribution) => {
             let root = &distribution.root;
-            let own = std::fs::metadata(&root.capture_initrd).map_err(wrong)?;
-            let added = distribution.initramfs.size().map_err(wrong)?;
-            let disk = disk::prepare(distribution, image)
+            let own = std::fs::metadata(&root.capture_initrd).map_err(unwritten)?;
+            let added = distribution.initramfs.size().map_err(unwritten)?;
+            let disk = disk::prepare(distribution, &job.image)
                 .map_err(|error| assemble("the root disk", error))?;
             Ok(Assembled {
-                initramfs: File::open(&root.initrd).map_err(wrong)?,
+                initramfs: File::open(&root.initrd).map_err(unwritten)?,
                 capture_initramfs: Bytes(own.len() + added),
                 disks: vec![disk],
+                server: None,
             })
         }
     }
+}
+
+fn disks(
+    machine: &MachinePlan,
+    contents: &[target::Content],
+    image: &Image,
+) -> Result<Vec<File>, HarnessError> {
+    machine
+        .file_disks()
+        .zip(contents)
+        .map(|((_, disk), content)| format(disk, content, image))
+        .collect()
+}
+
+fn written(archive: &Archive) -> Result<File, HarnessError> {
+    write(archive).map_err(unwritten)
+}
+
+fn unwritten(error: std::io::Error) -> HarnessError {
+    assemble("the initramfs", error)
 }
 
 fn write(archive: &Archive) -> std::io::Result<File> {
@@ -138,6 +178,11 @@ fn parts<O>(stage: &Stage<O>, image: &Image) -> Result<Parts, HarnessError> {
         userland,
         modules,
         scripts: stage.scripts.clone(),
+        texts: stage
+            .texts
+            .iter()
+            .map(|file| (file.path.clone(), file.mode, file.text.clone()))
+            .collect(),
         busybox,
     })
 }

@@ -2,23 +2,26 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crashdrill_guest::order;
 use crashdrill_guest::report::{self, Report, Role};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
+use super::serving::Server;
 use super::{Began, BootPlan, Direct, DrillResult, Event, HarnessError, Job, Plan};
 use crate::console::Terminal;
 use crate::image::BootKernel;
-use crate::machine::qmp::{self, Known};
+use crate::machine::link::cable;
+use crate::machine::qmp::{self, Known, QmpError};
 use crate::machine::{Input, Inputs, Machine, MachineError, Shutdown};
 use crate::scenario::model::Limits;
 use crate::target::{BlockDevice, Content, Target, TargetError};
@@ -30,10 +33,12 @@ use crate::vmcore;
 /// QEMU writes what the guest prints byte by byte. Reading no more often than this lets the bytes
 /// gather in the pipe, which saves nearly all wake-ups. Nothing waits for it: the end of a machine
 /// is told by QMP and by the end of the pipes.
-const GATHER: Duration = Duration::from_millis(20);
+pub(super) const GATHER: Duration = Duration::from_millis(20);
 /// Room for one read: what a pipe holds by default (pipe(7)). Without room of its own, a buffer is
 /// given 64 bytes a read, and every 20 ms that is slower than a booting kernel prints.
 const READ: usize = 64 << 10;
+/// For a command of the monitor.
+const ANSWER: Duration = Duration::from_secs(20);
 /// How often the limits are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// ttyS0 kept byte for byte, at most; a guest that prints more is noisy, not interesting.
@@ -55,13 +60,13 @@ pub(super) async fn run(
     // The receiver is gone only when the whole run is being dropped.
     let tell = |event| drop(events.send(event));
     tell(Event::Started { job: index });
-    let files = assemble::files(&job.plan, &job.image)?;
+    let files = assemble::files(job)?;
 
     let begin = Instant::now();
-    let mut machine = start(job, &files).await?;
+    let (mut server, mut machine) = start(job, &files).await?;
     let mut watch = Watch::new(begin, job.drill.scenario.limits);
     let stop = watch
-        .until_over(&mut machine, |phase, at| {
+        .until_over(&mut machine, &mut server, |phase, at| {
             tell(Event::Phase {
                 job: index,
                 phase,
@@ -85,6 +90,10 @@ pub(super) async fn run(
         }
     };
     watch.drain(&mut machine).await?;
+    let server_console = match server {
+        Some(server) => Some(server.stop().await?),
+        None => None,
+    };
     let elapsed = begin.elapsed();
 
     let Watch {
@@ -105,6 +114,7 @@ pub(super) async fn run(
         outcome: judge(&evidence),
         console,
         reports,
+        server_console,
         timeline,
         qemu_said: machine.stderr_tail(),
         elapsed,
@@ -114,7 +124,24 @@ pub(super) async fn run(
     })
 }
 
-async fn start(job: &Job, files: &Assembled) -> Result<Machine, MachineError> {
+/// Starts the dump server, if there is one, and the drill's machine. They boot side by side.
+async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine), MachineError> {
+    let (Some(plan), Some(image), Some(server)) = (job.plan.server(), &job.server, &files.server)
+    else {
+        return Ok((None, start_machine(job, files, None).await?));
+    };
+    // The harness keeps neither end: each is closed when its QEMU has ended.
+    let (theirs, ours) = cable()?;
+    let server = Server::start(job, plan, image, server, theirs.as_fd()).await?;
+    let machine = start_machine(job, files, Some(ours.as_fd())).await?;
+    Ok((Some(server), machine))
+}
+
+async fn start_machine(
+    job: &Job,
+    files: &Assembled,
+    link: Option<BorrowedFd<'_>>,
+) -> Result<Machine, MachineError> {
     let kernel = match &job.image.kernel.boot {
         BootKernel::Pvh(path) | BootKernel::BzImage(path) => Input::Path(path),
     };
@@ -126,6 +153,7 @@ async fn start(job: &Job, files: &Assembled) -> Result<Machine, MachineError> {
             .iter()
             .map(|disk| Input::Open(disk.as_fd()))
             .collect(),
+        link,
     };
     Machine::start(job.qemu.command(), &job.plan.machine, &inputs).await
 }
@@ -162,6 +190,10 @@ struct Watch {
     /// How long the guest had waited for a CPU of the host, when last asked, and then.
     starved: Duration,
     starved_at_last_byte: Duration,
+    /// The machine is stopped before its capture kernel gets far: the dump server is not ready.
+    waits_for_server: bool,
+    /// The first kernel is about to be crashed, or has been.
+    crashing: bool,
 }
 
 impl Watch {
@@ -183,12 +215,15 @@ impl Watch {
             last_byte: begin,
             starved: Duration::ZERO,
             starved_at_last_byte: Duration::ZERO,
+            waits_for_server: false,
+            crashing: false,
         }
     }
 
     async fn until_over(
         &mut self,
         machine: &mut Machine,
+        server: &mut Option<Server>,
         tell: impl Fn(Phase, Duration),
     ) -> Result<Stop, HarnessError> {
         let mut tick = tokio::time::interval(TICK);
@@ -214,6 +249,11 @@ impl Watch {
                     }
                     next_read = Instant::now() + GATHER;
                     self.report(&mut reports)?;
+                    self.hold_for(server, machine).await?;
+                }
+                ready = becomes_ready(server) => {
+                    ready?;
+                    self.go_on(machine).await?;
                 }
                 event = machine.qmp.next_event() => {
                     let known = event.as_ref().ok().and_then(qmp::Event::known);
@@ -226,12 +266,45 @@ impl Watch {
                 }
                 _ = tick.tick() => {
                     self.starved = machine.starved();
+                    if let Some(server) = server {
+                        self.starved += server.starved();
+                        if self.waits_for_server
+                            && self.begin.elapsed() >= self.limits.total.duration()
+                        {
+                            let total = self.limits.total;
+                            return Err(server.failed(format!("it was not ready after {total}")));
+                        }
+                    }
                     if let Some(end) = self.over_limit() {
                         return Ok(Stop::Enough(end));
                     }
                 }
             }
         }
+    }
+
+    /// A real server has long been up when a machine crashes. This one has booted beside it, so a
+    /// machine that has crashed earlier is stopped until it is ready.
+    async fn hold_for(
+        &mut self,
+        server: &Option<Server>,
+        machine: &mut Machine,
+    ) -> Result<(), HarnessError> {
+        let ready = server.as_ref().is_none_or(Server::ready);
+        if ready || !self.crashing || self.waits_for_server {
+            return Ok(());
+        }
+        self.waits_for_server = true;
+        order(machine, "stop").await
+    }
+
+    async fn go_on(&mut self, machine: &mut Machine) -> Result<(), HarnessError> {
+        if !self.waits_for_server {
+            return Ok(());
+        }
+        self.waits_for_server = false;
+        self.last_byte = Instant::now();
+        order(machine, "cont").await
     }
 
     /// Takes what is left in the channels of a machine that has ended.
@@ -281,6 +354,7 @@ impl Watch {
                 } => {
                     self.capture_total = Some(Bytes(memory));
                 }
+                Report::Crashing { .. } => self.crashing = true,
                 Report::Saved { memory_low, .. } => {
                     self.capture_memory = self
                         .capture_total
@@ -307,6 +381,9 @@ impl Watch {
         if self.begin.elapsed() >= self.limits.total.duration() {
             return Some(End::TotalLimit(self.limits.total));
         }
+        if self.waits_for_server {
+            return None;
+        }
         // Silence while the guest had no CPU of the host to run on is not the guest's.
         let starved = self.starved.saturating_sub(self.starved_at_last_byte);
         let silent = self.last_byte.elapsed().saturating_sub(starved);
@@ -327,8 +404,27 @@ impl Watch {
     }
 }
 
+async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {
+    match server {
+        Some(server) => server.becomes_ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A command of the monitor without arguments. A machine that ends meanwhile is seen elsewhere.
+async fn order(machine: &mut Machine, command: &'static str) -> Result<(), HarnessError> {
+    match machine.qmp.execute_raw(command, json!({}), ANSWER).await {
+        Ok(_) | Err(QmpError::Closed) => Ok(()),
+        Err(error) => Err(MachineError::Qmp {
+            error,
+            stderr: machine.stderr_tail(),
+        }
+        .into()),
+    }
+}
+
 /// Reads, but not before `not_before`. Cancel safe: what was read is in `into`.
-async fn gathered(
+pub(super) async fn gathered(
     not_before: Instant,
     from: &mut pipe::Receiver,
     into: &mut Vec<u8>,
@@ -350,7 +446,8 @@ fn channel(what: &'static str) -> impl Fn(io::Error) -> HarnessError {
 /// Some of QEMU's controllers (nvme in 7.2) tell only the guest that the host's disk is full. A
 /// drill that leaves no dump there proves nothing.
 fn has_room(files: &Assembled) -> Result<(), HarnessError> {
-    for disk in &files.disks {
+    let server = files.server.iter().flat_map(|server| &server.disks);
+    for disk in files.disks.iter().chain(server) {
         let size = disk
             .metadata()
             .map_err(channel("looking at the disk"))?
@@ -371,7 +468,7 @@ fn read_back(job: &Job, files: &Assembled) -> Dump {
         BootPlan::Direct(direct) => read_back_direct(&job.plan, direct, files),
         // The root disk is the only one.
         BootPlan::Disk(_) => match files.disks.first() {
-            Some(disk) => read_disk(&job.plan, disk, Target::open),
+            Some(disk) => read_disk(&job.plan, disk, &job.plan.dump_directory, Target::open),
             None => Dump::NotLookedFor,
         },
     }
@@ -387,18 +484,33 @@ fn read_back_direct(plan: &Plan, direct: &Direct, files: &Assembled) -> Dump {
     };
     let raw = matches!(direct.capture.order.target, order::Target::Raw { .. });
     let target = disks().find(|(function, ..)| function.target);
+    let remote = direct.capture.order.target.network().is_some();
+    let servers = files
+        .server
+        .as_ref()
+        .and_then(|server| server.disks.first());
+    let directory = plan.dump_directory.as_str();
     let on_target = match target {
+        _ if remote => match servers {
+            Some(disk) => read_disk(plan, disk, directory, Target::open),
+            // Without a server there is none on any.
+            None => Dump::None,
+        },
         None => Dump::NotLookedFor,
-        Some((_, _, disk)) if raw => read_disk(plan, disk, |device| Ok(Target::raw(device))),
+        Some((_, _, disk)) if raw => {
+            read_disk(plan, disk, directory, |device| Ok(Target::raw(device)))
+        }
         // Nothing but a file system can hold one.
         Some((_, Content::Blank, _)) => Dump::None,
-        Some((_, Content::Filesystem(_), disk)) => read_disk(plan, disk, Target::open),
+        Some((_, Content::Filesystem(_), disk)) => read_disk(plan, disk, directory, Target::open),
     };
     if matches!(on_target, Dump::Found(_)) || direct.capture.order.failure_action.root().is_none() {
         return on_target;
     }
     let root = disks().find(|(function, ..)| function.root);
-    match root.map(|(_, _, disk)| read_disk(plan, disk, Target::open)) {
+    // Not below what a server exports.
+    let own = format!("/{}", direct.capture.order.path.trim_start_matches('/'));
+    match root.map(|(_, _, disk)| read_disk(plan, disk, &own, Target::open)) {
         None | Some(Dump::None) => on_target,
         Some(on_root) => on_root,
     }
@@ -407,12 +519,13 @@ fn read_back_direct(plan: &Plan, direct: &Direct, files: &Assembled) -> Dump {
 fn read_disk(
     plan: &Plan,
     disk: &File,
+    directory: &str,
     open: impl FnOnce(&BlockDevice) -> Result<Target, TargetError>,
 ) -> Dump {
     let device = BlockDevice::whole(disk).map_err(TargetError::Disk);
     let found = device.and_then(|device| {
         let target = open(&device)?;
-        let found = target.find_dumps(&plan.dump_directory)?;
+        let found = target.find_dumps(directory)?;
         match found.dumps.into_iter().next() {
             Some(dump) => target
                 .open_dump(&dump.path)

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{DrillResult, Job};
 use crate::image::BootKernel;
-use crate::machine::{Chardev, Files, arguments, pretty};
+use crate::machine::{Chardev, Files, Link, arguments, pretty};
 
 /// Writes the console log, the reports, QEMU's command line and, with `everything`, initramfs and
 /// disks to `directory`, which gets mode 0700; an older one is replaced.
@@ -29,12 +29,21 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
     if !result.qemu_said.is_empty() {
         std::fs::write(directory.join("qemu.stderr"), &result.qemu_said)?;
     }
+    if let Some(console) = &result.server_console {
+        std::fs::write(directory.join("server-console.log"), console)?;
+    }
     let names = names(job);
     std::fs::write(directory.join("qemu.sh"), command(job, &names))?;
     if everything {
         copy(&result.files.initramfs, &directory.join(&names.initrd))?;
         for (disk, name) in result.files.disks.iter().zip(&names.disks) {
             copy(disk, &directory.join(name))?;
+        }
+        if let Some(server) = &result.files.server {
+            copy(&server.initramfs, &directory.join("server-initramfs.cpio"))?;
+            for disk in &server.disks {
+                copy(disk, &directory.join("server-disk.img"))?;
+            }
         }
     }
     Ok(())
@@ -54,6 +63,7 @@ pub fn names(job: &Job) -> Files {
             .file_disks()
             .map(|(function, _)| format!("{}.img", function.id()).into())
             .collect(),
+        link: Link::Nobody,
         serial: Chardev::File("console.log".into()),
         reports: Chardev::File("reports.log".into()),
         qmp: None,

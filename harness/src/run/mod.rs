@@ -9,18 +9,22 @@ mod known;
 mod plan;
 mod prepare;
 mod schedule;
+mod serving;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crashdrill_guest::report::ReportError;
 
-pub use assemble::{Assembled, archives, files};
+pub use assemble::{Assembled, archives, files, server_archive};
 pub use disk::{DiskError, Distribution};
 pub use event::Event;
 pub use keep::{command, keep, names};
 pub use known::{accelerator, capabilities};
-pub use plan::{BadPattern, BootPlan, Direct, DiskProblem, Plan, PlanError, Shell, Stage};
+pub use plan::{
+    BadPattern, BootPlan, Direct, DiskProblem, Plan, PlanError, RemoteError, ServerPlan, Shell,
+    Stage, Supplies, TextFile,
+};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use schedule::{Capacity, Load, all, one};
 
@@ -39,6 +43,8 @@ pub struct Job {
     pub plan: Plan,
     /// On which kernel.
     pub image: Arc<Image>,
+    /// What the dump server is made of, if there is one.
+    pub server: Option<Arc<Image>>,
     /// In which QEMU.
     pub qemu: Arc<Qemu>,
 }
@@ -47,9 +53,11 @@ impl Job {
     /// What the guest costs the host.
     pub fn load(&self) -> Load {
         let machine = &self.drill.scenario.machine;
+        let server = self.plan.server().map(|server| &server.machine);
         Load {
-            cpus: usize::from(machine.cpus.get()),
-            memory: machine.memory,
+            cpus: usize::from(machine.cpus.get())
+                + server.map_or(0, |server| usize::from(server.cpus.get())),
+            memory: Bytes(machine.memory.0 + server.map_or(0, |server| server.memory.0)),
         }
     }
 }
@@ -63,6 +71,8 @@ pub struct DrillResult {
     pub console: Vec<u8>,
     /// What /init reported on the second channel, byte for byte.
     pub reports: Vec<u8>,
+    /// The end of ttyS0 of the dump server, if there was one.
+    pub server_console: Option<Vec<u8>>,
     /// When each phase began, and with which line.
     pub timeline: Vec<Began>,
     /// The end of what QEMU itself said on standard error.
@@ -120,6 +130,14 @@ pub enum HarnessError {
     #[error("the guest's disk could not be written: {0}; it lies in {directory}, TMPDIR can name \
              another directory", directory = std::env::temp_dir().display())]
     Disk(String),
+    /// The drill's other machine: what the dump then came to is none of the drill's doing.
+    #[error("the dump server failed: {why}\nthe end of its console:\n{console}")]
+    Server {
+        /// What went wrong.
+        why: String,
+        /// The last lines of its console.
+        console: String,
+    },
     /// A channel to QEMU failed.
     #[error("{what}: {source}")]
     Io {

@@ -11,9 +11,9 @@ use miette::Diagnostic;
 
 use super::Job;
 use super::known::{accelerator, capabilities};
-use super::plan::{DiskProblem, Plan, PlanError, Shell};
+use super::plan::{self, DiskProblem, Plan, PlanError, Shell, Supplies};
 use crate::image::qemu::QEMU_VARIABLE;
-use crate::image::{Cache, Image, ImageError, Manifest, Progress, Qemu, qemu};
+use crate::image::{Cache, Image, ImageError, Keys, Manifest, Progress, Qemu, keys, qemu};
 use crate::kdump::configuration::Configuration;
 use crate::kdump::error::ConfigFile;
 use crate::machine::probe::Lacking;
@@ -70,14 +70,31 @@ pub fn prepare(
     let accel = accelerator(cache, &qemu, accel)?;
     let images = images(project, cache, &drills, progress)?;
     let mut jobs = Vec::new();
+    let mut supplies = Remote::default();
     for drill in drills {
         let Some(image) = images.get(&drill.scenario.image).cloned() else {
             continue;
         };
         let token = token().map_err(PrepareError::Random)?;
-        let mut plan = Plan::new(&drill, &image, &token, shell)
+        let remote = match drill.scenario.is_remote() {
+            true => Some(supplies.get(project, cache, &image, progress)?),
+            false => None,
+        };
+        let seeds = [
+            seed().map_err(PrepareError::Random)?,
+            seed().map_err(PrepareError::Random)?,
+        ];
+        let given = remote.as_ref().map(|(image, keys)| Supplies {
+            image,
+            keys,
+            seeds: &seeds,
+        });
+        let mut plan = Plan::new(&drill, &image, given, &token, shell)
             .map_err(|error| Box::new(drill.refuse(&problems(&drill, &error))))?;
         plan.machine.accel = accel.accel;
+        if let Some(server) = plan.server_mut() {
+            server.machine.accel = accel.accel;
+        }
         let lacking = capabilities.lacking(&plan.machine);
         if !lacking.is_empty() {
             let problems: Vec<Problem> = lacking
@@ -90,6 +107,7 @@ pub fn prepare(
             drill,
             plan,
             image,
+            server: remote.map(|(image, _)| image),
             qemu: qemu.clone(),
         });
     }
@@ -126,6 +144,28 @@ fn images(
         images.insert(name.clone(), Arc::new(image));
     }
     Ok(images)
+}
+
+/// What drills over the network share: fetched for the first, and only then.
+#[derive(Default)]
+struct Remote(Option<(Arc<Image>, Keys)>);
+
+impl Remote {
+    fn get(
+        &mut self,
+        project: &Project,
+        cache: &Cache,
+        image: &Image,
+        progress: &dyn Progress,
+    ) -> Result<(Arc<Image>, Keys), PrepareError> {
+        if let Some(known) = &self.0 {
+            return Ok(known.clone());
+        }
+        let load = |name: &str| Manifest::load(&project.image(name));
+        let server = Image::open(&load(plan::SERVER_IMAGE)?, &load, cache, progress)?;
+        let keys = keys::open(&image.userland, cache, progress)?;
+        Ok(self.0.insert((Arc::new(server), keys)).clone())
+    }
 }
 
 fn known_images(project: &Project) -> Vec<String> {
@@ -211,6 +251,7 @@ fn problem(error: &PlanError) -> Problem {
     let path = match error {
         PlanError::Conf(_)
         | PlanError::NotEmulated(_)
+        | PlanError::Remote(_)
         | PlanError::Pattern(_)
         | PlanError::NoProgram { .. }
         | PlanError::NoRoot => conf,
@@ -244,7 +285,16 @@ fn problem(error: &PlanError) -> Problem {
 
 /// 64 random bits, new for every run of every drill.
 fn token() -> io::Result<String> {
-    let mut bytes = [0; 8];
+    random::<8>()
+}
+
+/// As many as make a kernel's generator ready twice over.
+fn seed() -> io::Result<String> {
+    random::<64>()
+}
+
+fn random<const BYTES: usize>() -> io::Result<String> {
+    let mut bytes = [0; BYTES];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::model::{Apic, Chipset, Device, DeviceKind, Scenario, SysconfigFile};
+use super::model::{Apic, Chipset, Device, DeviceKind, DumpServer, Scenario, SysconfigFile};
 use super::path::Path;
 use crate::kdump::commandline::last_value;
 use crate::kdump::configuration::Configuration;
@@ -19,7 +19,9 @@ pub struct DeviceFacts {
     /// Its MSI-X table.
     pub table: TableRule,
     /// It can carry the disk that the dump goes to.
-    pub target: bool,
+    pub disk: bool,
+    /// It is a network adapter, over which the dump can go.
+    pub network: bool,
 }
 
 /// Which MSI-X tables a device can have.
@@ -98,7 +100,7 @@ pub fn check(scenario: &Scenario, facts_of: FactsOf) -> Vec<Problem> {
     for (nth, device) in scenario.machine.devices.iter().enumerate() {
         device_alone(nth, device, scenario.machine.chipset, facts_of, found);
     }
-    targets(&scenario.machine.devices, facts_of, found);
+    targets(scenario, facts_of, found);
     roots(&scenario.machine.devices, facts_of, found);
     slots(scenario, found);
     kernels(scenario, found);
@@ -258,7 +260,7 @@ fn device_alone(
         }
     }
     if let Some(size) = device.size {
-        if !facts.target {
+        if !facts.disk {
             found.push(about(
                 "size",
                 format!("{kind} carries no disk, so it has no size"),
@@ -274,7 +276,7 @@ fn device_alone(
         }
     }
     if device.filesystem.is_some() {
-        if !facts.target {
+        if !facts.disk {
             found.push(about(
                 "filesystem",
                 format!("{kind} carries no disk, so it holds no file system"),
@@ -296,21 +298,52 @@ fn device_alone(
     }
 }
 
-fn targets(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
+/// What the dump target has to be by kdump.conf: a disk, or a network adapter. One that cannot be
+/// read says neither.
+fn over_network(scenario: &Scenario) -> Option<bool> {
+    Some(match Configuration::read(&scenario.kdump).ok()? {
+        Configuration::Kdumpctl { conf, .. } => {
+            conf.target.is_some_and(|target| target.is_remote())
+        }
+        // Their own services run, on a disk.
+        Configuration::KdumpTools(_) | Configuration::Suse(_) => false,
+    })
+}
+
+impl Scenario {
+    /// Whether kdump.conf sends the dump over the network.
+    pub fn is_remote(&self) -> bool {
+        over_network(self) == Some(true)
+    }
+}
+
+fn targets(scenario: &Scenario, facts_of: FactsOf, found: &mut Vec<Problem>) {
+    let devices = &scenario.machine.devices;
     let all = root("machine").key("devices");
+    let network = over_network(scenario);
+    let fits = |device: &Device| {
+        let facts = facts_of(device.device);
+        match network {
+            Some(true) => facts.network,
+            Some(false) => facts.disk,
+            None => facts.disk || facts.network,
+        }
+    };
     let mut targets = devices
         .iter()
         .enumerate()
         .filter(|(_, device)| device.target);
     let Some((first, device)) = targets.next() else {
-        let carrier = devices
-            .iter()
-            .position(|device| facts_of(device.device).target);
+        let carrier = devices.iter().position(fits);
+        let example = match network {
+            Some(true) => "e1000e",
+            _ => "nvme",
+        };
         found.push(
             Problem::new(all.clone(), "no device is the dump target")
                 .help(match carrier {
                     Some(nth) => format!("add `target: true` to `{}`", device_path(nth)),
-                    None => "add one, such as `- {device: nvme, target: true}`".to_owned(),
+                    None => format!("add one, such as `- {{device: {example}, target: true}}`"),
                 })
                 .rests_on(all),
         );
@@ -318,14 +351,30 @@ fn targets(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
     };
     let path = |nth| device_path(nth).key("target");
     let kind = kind_name(device.device);
-    if !facts_of(device.device).target {
+    if !fits(device) {
+        let (message, help) = match network {
+            Some(true) => (
+                format!("{kind} is no network adapter, and kdump.conf sends the dump to a server"),
+                "the target is one of e1000e, igb, vmxnet3, virtio-net",
+            ),
+            _ => (
+                format!("{kind} carries no disk to dump to"),
+                "the target is one of nvme, virtio-blk, virtio-scsi, ahci, megasas-gen2, \
+                 mptsas1068; a network adapter is one where kdump.conf has `nfs` or `ssh`",
+            ),
+        };
         found.push(
-            Problem::new(path(first), format!("{kind} carries no disk to dump to"))
-                .help(
-                    "the target is one of nvme, virtio-blk, virtio-scsi, ahci, megasas-gen2, \
-                     mptsas1068",
-                )
-                .rests_on(device_path(first).key("device")),
+            Problem::new(path(first), message)
+                .help(help)
+                .rests_on(device_path(first).key("device"))
+                .rests_on(root("kdump").key("conf")),
+        );
+    }
+    if scenario.server != DumpServer::Ready && network == Some(false) {
+        found.push(
+            Problem::new(root("server"), "the drill has no dump server")
+                .help("kdump.conf sends the dump to one with `nfs` or `ssh`; or remove `server`")
+                .rests_on(root("kdump").key("conf")),
         );
     }
     if device.count > 1 {
@@ -359,7 +408,7 @@ fn roots(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
     };
     let path = |nth| device_path(nth).key("root");
     let kind = kind_name(device.device);
-    if !facts_of(device.device).target {
+    if !facts_of(device.device).disk {
         found.push(
             Problem::new(path(first), format!("{kind} carries no disk"))
                 .help(

@@ -45,6 +45,9 @@ pub struct Scenario {
     /// The kernel that saves the dump.
     #[serde(default)]
     pub capture: Capture,
+    /// The machine that kdump.conf's `nfs` or `ssh` sends the dump to.
+    #[serde(default)]
+    pub server: DumpServer,
     /// When to give up.
     #[serde(default)]
     pub limits: Limits,
@@ -218,6 +221,8 @@ pub enum DeviceKind {
     Igb,
     /// VMware vmxnet3.
     Vmxnet3,
+    /// virtio-net-pci.
+    VirtioNet,
     /// USB 3 host controller.
     Xhci,
     /// PCI Express root port.
@@ -324,6 +329,20 @@ pub struct Capture {
     pub drivers: Option<Vec<String>>,
     /// Files put into its initramfs, path to text; executable. For kdump_pre and kdump_post.
     pub files: BTreeMap<String, String>,
+}
+
+/// What becomes of a dump that is sent over the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DumpServer {
+    /// The server takes it.
+    #[default]
+    Ready,
+    /// There is no server at that address.
+    Absent,
+    /// The server does not let this machine in: it exports the directory to others, or does not
+    /// know the key.
+    Refuses,
 }
 
 /// When to give up.

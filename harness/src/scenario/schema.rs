@@ -173,6 +173,7 @@ mod tests {
                 "limits",
                 "machine",
                 "name",
+                "server",
                 "variants"
             ]
         );

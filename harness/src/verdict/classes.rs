@@ -395,6 +395,52 @@ makedumpfile Failed.
             DumpTargetMissing,
             "network-not-ready",
         ),
+        (
+            "kdump: wrong kdumpnic: eth0\nkdump: get_host_ip exited with non-zero status!\n".to_owned(),
+            DumpTargetMissing,
+            "network-not-ready",
+        ),
+        (
+            "mount.nfs: Connection timed out\nkdump: saving vmcore failed\n".to_owned(),
+            DumpTargetMissing,
+            "dump-server-unreachable",
+        ),
+        (
+            "kdumproot.mount: Mounting timed out. Terminating.\n".to_owned(),
+            DumpTargetMissing,
+            "dump-server-unreachable",
+        ),
+        (
+            "ssh: connect to host 192.0.2.1 port 22: No route to host\n".to_owned(),
+            DumpTargetMissing,
+            "dump-server-unreachable",
+        ),
+        (
+            "mount.nfs: access denied by server while mounting dumps:/export\n\
+             kdump: failed to dump to '/kdumproot', it's not a mount point!\n"
+                .to_owned(),
+            DumpTargetMissing,
+            "nfs-access-denied",
+        ),
+        (
+            "mount.nfs: mounting dumps:/exprot failed, reason given by server: No such file or \
+             directory\n"
+                .to_owned(),
+            DumpTargetMissing,
+            "nfs-export-missing",
+        ),
+        (
+            "kdump: saving to kdump@192.0.2.1:/var/crash/192.0.2.2-2026-01-02-03:04:05\n\
+             kdump@192.0.2.1: Permission denied (publickey,password).\n"
+                .to_owned(),
+            DumpTargetMissing,
+            "ssh-key-refused",
+        ),
+        (
+            "Host key verification failed.\nkdump: saving vmcore failed\n".to_owned(),
+            DumpTargetMissing,
+            "ssh-host-key-unknown",
+        ),
         (PANIC.to_owned(), CapturePanicked, "user-script"),
         (
             "[    4.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n"

@@ -34,6 +34,17 @@ pub enum Told {
     TargetNotFound,
     /// The dump target could not be mounted.
     TargetNotMounted,
+    /// The network device that the dump goes to did not appear, could not be switched on, or has no
+    /// carrier.
+    NetworkNotReady,
+    /// Nobody answered at the dump server's address.
+    ServerUnreachable,
+    /// The NFS server does not export the directory to this machine.
+    NfsAccessDenied,
+    /// The ssh server does not know the key.
+    SshKeyRefused,
+    /// The ssh server's own key is not the known one.
+    SshHostKeyUnknown,
     /// The target's driver was kept out of the capture kernel, was not ordered, or did not load.
     TargetDriverMissing,
     /// kdump_pre refused.
@@ -107,6 +118,31 @@ impl Told {
                 } => Some(format!("dump target {device} not mounted: {error}")),
                 _ => None,
             }),
+            Told::NetworkNotReady => collect(capture, network_trouble),
+            Told::ServerUnreachable => collect(capture, |report| {
+                remote_trouble(
+                    report,
+                    &[
+                        "timed out",
+                        "refused",
+                        "unreachable",
+                        "No route to host",
+                        "not known",
+                        "Could not resolve",
+                        "Failed to resolve",
+                    ],
+                )
+                .or_else(|| gave_up(report))
+            }),
+            Told::NfsAccessDenied => collect(capture, |report| {
+                remote_trouble(report, &["access denied by server"])
+            }),
+            Told::SshKeyRefused => collect(capture, |report| {
+                remote_trouble(report, &["Permission denied ("])
+            }),
+            Told::SshHostKeyUnknown => collect(capture, |report| {
+                remote_trouble(report, &["Host key verification failed"])
+            }),
             Told::TargetDriverMissing => target_driver_missing(evidence, capture),
             Told::PreScriptFailed => collect(capture, |report| match report {
                 Report::Script { which, status } if which == "kdump_pre" && !succeeded(*status) => {
@@ -132,6 +168,55 @@ fn collect(reports: &[Report], sentence: impl Fn(&Report) -> Option<String>) -> 
 fn failed_step(report: &Report) -> Option<String> {
     match report {
         Report::Failed { step, error } => Some(format!("{step}: {error}")),
+        _ => None,
+    }
+}
+
+fn network_trouble(report: &Report) -> Option<String> {
+    match report {
+        Report::Network {
+            interface: None, ..
+        } => Some("the network device that the dump goes to did not appear".to_owned()),
+        Report::Network {
+            interface: Some(name),
+            error: Some(error),
+            ..
+        } => Some(format!("{name} could not be switched on: {error}")),
+        Report::Network {
+            interface: Some(name),
+            carrier: false,
+            ..
+        } => Some(format!("{name} has no carrier")),
+        _ => None,
+    }
+}
+
+/// A program that talks to the dump server failed and said one of `words`.
+fn remote_trouble(report: &Report, words: &[&str]) -> Option<String> {
+    match report {
+        Report::Remote {
+            program,
+            status,
+            said: Some(said),
+        } if !succeeded(*status) && words.iter().any(|word| said.contains(word)) => {
+            // Some name themselves.
+            let named = said.strip_prefix(&format!("{program}: ")).unwrap_or(said);
+            Some(format!("{program}: {named}"))
+        }
+        _ => None,
+    }
+}
+
+/// /init lost patience with it.
+fn gave_up(report: &Report) -> Option<String> {
+    match report {
+        Report::Remote {
+            program,
+            status: Exit::Signal(_),
+            said: None,
+        } => Some(format!(
+            "{program} had no answer from the dump server in time"
+        )),
         _ => None,
     }
 }

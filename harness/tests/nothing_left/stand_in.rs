@@ -102,6 +102,22 @@ impl Monitor {
         monitor
     }
 
+    /// As a machine does between `stop` and `cont`, both of which have to come.
+    fn stand_still(&mut self) {
+        for wanted in ["stop", "cont"] {
+            let command = self.hear().unwrap();
+            assert_eq!(command["execute"], wanted);
+            self.say(&json!({"return": {}, "id": command["id"]}));
+            tell(wanted, std::process::id());
+        }
+    }
+
+    fn other(&self) -> Self {
+        let writer = self.writer.try_clone().unwrap();
+        let reader = BufReader::new(writer.try_clone().unwrap());
+        Self { reader, writer }
+    }
+
     fn say(&mut self, value: &Value) {
         // A harness that has gone needs no answer.
         let _ = writeln!(self.writer, "{value}");
@@ -142,6 +158,17 @@ impl Monitor {
 fn drill(arguments: &[String]) {
     let mut monitor = Monitor::open(arguments, "greeting");
     monitor.answer_one();
+    if arguments.iter().any(|argument| argument == SERVER) {
+        // Before anybody can send it.
+        SigSet::from(Signal::SIGUSR1).thread_block().unwrap();
+        return serve(arguments, monitor);
+    }
+    let waits = std::env::var(STOP).as_deref() == Ok(SERVING);
+    if !waits && arguments.iter().any(|argument| argument == "-netdev") {
+        // A machine whose dump server is not ready is told to wait for it.
+        let mut other = monitor.other();
+        std::thread::spawn(move || other.answer());
+    }
     // As QEMU: SIGTERM ends the machine in good order.
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGUSR1].into_iter().collect();
     signals.thread_block().unwrap();
@@ -157,7 +184,12 @@ fn drill(arguments: &[String]) {
     for line in PLAY.lines() {
         match line.split_at_checked(1) {
             Some((">", text)) => write!(console, "{}\r\n", text.trim_start()).unwrap(),
-            Some(("!", text)) => writeln!(reports, "{}", text.trim_start()).unwrap(),
+            Some(("!", text)) => {
+                writeln!(reports, "{}", text.trim_start()).unwrap();
+                if waits && text.contains("crashing") {
+                    monitor.stand_still();
+                }
+            }
             Some(("=", phase)) if arrived(phase.trim()) => match signals.wait().unwrap() {
                 Signal::SIGTERM => {
                     let data = json!({"guest": false, "reason": "host-signal"});
@@ -181,6 +213,37 @@ fn drill(arguments: &[String]) {
                 },
             },
             _ => {}
+        }
+    }
+    monitor.event(
+        "SHUTDOWN",
+        json!({"guest": true, "reason": "guest-shutdown"}),
+    );
+}
+
+/// Where a dump server stays before it is ready, and with it the drill.
+const SERVING: &str = "serving";
+/// The dump server's command line.
+const SERVER: &str = "console=ttyS0 quiet panic=-1";
+
+/// Serves until the cable is pulled. The test learns of it wherever the drill is to stop.
+fn serve(arguments: &[String], mut monitor: Monitor) {
+    let prefix = "file,id=reports,path=";
+    let path = arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix(prefix));
+    let mut reports = OpenOptions::new().write(true).open(path.unwrap()).unwrap();
+    if arrived(SERVING) {
+        let signals: SigSet = [Signal::SIGUSR1].into_iter().collect();
+        signals.wait().unwrap();
+    } else {
+        tell("server", std::process::id());
+    }
+    writeln!(reports, "serving").unwrap();
+    while let Some(command) = monitor.hear() {
+        monitor.say(&json!({"return": {}, "id": command["id"]}));
+        if command["execute"] == "set_link" {
+            break;
         }
     }
     monitor.event(

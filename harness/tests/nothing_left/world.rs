@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crashdrill::image::cache::Kind;
-use crashdrill::image::{Manifest, entry_id};
+use crashdrill::image::cache::{EntryId, Kind};
+use crashdrill::image::{Manifest, entry_id, keys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
@@ -41,7 +41,17 @@ impl Template {
         for kernel in ["vmlinux", "bzImage-unpacked"] {
             fs::write(image.join("kernel").join(kernel), "a kernel")?;
         }
-        for program in ["kexec", "makedumpfile", "busybox", "mke2fs"] {
+        for program in [
+            "kexec",
+            "makedumpfile",
+            "busybox",
+            "mke2fs",
+            "mount.nfs",
+            "exportfs",
+            "rpc.mountd",
+            "rpc.nfsd",
+            "rpcbind",
+        ] {
             let path = image.join("userland/usr/bin").join(program);
             write_program(&path, &exiting_program())?;
         }
@@ -166,23 +176,37 @@ impl World {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for file in [
             "scenarios/healthy.yaml",
+            "scenarios/target-nfs.yaml",
             "images/debian-12.yaml",
             "images/debian-13.yaml",
+            "images/dump-server.yaml",
         ] {
             fs::copy(checkout.join(file), inner.join("root").join(file))?;
         }
         fs::write(inner.join("root/snapshots/healthy@nvme.snap"), SNAPSHOT)?;
 
-        let manifest = Manifest::load(&inner.join("root/images/debian-12.yaml"));
-        let id = entry_id(&manifest.map_err(io::Error::other)?).map_err(io::Error::other)?;
-        let kind = inner.join("cache").join(Kind::Image.to_string());
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&kind)?;
-        // Linked, not written: a program that some fork still holds open for writing cannot run.
-        link(&template.0.path().join("image"), &kind.join(id.file_name()))?;
-        fs::write(kind.join(format!(".{}.lock", id.file_name())), "")?;
+        let entry = |kind: Kind, id: &EntryId| {
+            let kind = inner.join("cache").join(kind.to_string());
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&kind)?;
+            fs::write(kind.join(format!(".{}.lock", id.file_name())), "")?;
+            Ok::<_, io::Error>(kind.join(id.file_name()))
+        };
+        for image in ["debian-12", "dump-server"] {
+            let manifest = Manifest::load(&inner.join(format!("root/images/{image}.yaml")));
+            let id = entry_id(&manifest.map_err(io::Error::other)?).map_err(io::Error::other)?;
+            // Linked, not written: a program that some fork still holds open for writing cannot
+            // run.
+            link(&template.0.path().join("image"), &entry(Kind::Image, &id)?)?;
+        }
+        let ssh = entry(Kind::Keys, &keys::entry_id())?;
+        fs::create_dir(&ssh)?;
+        for name in ["host", "user", "stranger"] {
+            fs::write(ssh.join(name), "a key")?;
+            fs::write(ssh.join(format!("{name}.pub")), "ssh-ed25519 a key")?;
+        }
 
         let fifo = outer.path().join("fifo");
         mkfifo(&fifo, Mode::S_IRWXU)?;
@@ -267,14 +291,15 @@ impl World {
 
     /// Waits until `count` stand-ins are where they stay.
     pub(crate) fn arrived(&self, run: &Run, count: usize) -> Vec<Process> {
-        let pids = self.heard(run, count);
-        pids.into_iter()
-            .map(|pid| Process::open(pid).unwrap())
+        let all = self.heard(run, count);
+        all.into_iter()
+            .map(|(_, pid)| Process::open(pid).unwrap())
             .collect()
     }
 
-    /// The process ids of the first `count` stand-ins; 0 for one that does not know its own.
-    pub(crate) fn heard(&self, run: &Run, count: usize) -> Vec<i32> {
+    /// Where the first `count` stand-ins are, and their process ids; 0 for one that does not know
+    /// its own.
+    pub(crate) fn heard(&self, run: &Run, count: usize) -> Vec<(String, i32)> {
         let deadline = Instant::now() + SOON;
         let mut text = String::new();
         while text.lines().count() < count {
@@ -291,7 +316,8 @@ impl World {
             text.push_str(str::from_utf8(&bytes[..read]).unwrap());
         }
         text.lines()
-            .map(|line| line.split_once(' ').unwrap().1.parse().unwrap())
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(place, pid)| (place.to_owned(), pid.parse().unwrap()))
             .collect()
     }
 

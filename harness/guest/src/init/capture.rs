@@ -7,15 +7,18 @@ use std::time::Duration;
 use crashdrill_guest::console::{
     LOADING_DRIVERS, POST_FAILED, PRE_FAILED, ROOT_MOUNT_POINT, SAVING_FAILED, TARGET_TIMEOUT,
 };
-use crashdrill_guest::order::{Action, CaptureOrder, FailureAction, Filesystem, Script, Target};
+use crashdrill_guest::order::{
+    Action, CaptureOrder, FailureAction, Filesystem, Network, Script, Target,
+};
 use crashdrill_guest::report::{Exit, Report};
 
-use crate::error::{Failure, errno_name};
+use crate::error::errno_name;
+use crate::ssh::{self, Login};
 use crate::target::{self, Uevents};
-use crate::{Init, child, console, drivers, interrupts, pci, save};
+use crate::{Init, child, console, drivers, entropy, interrupts, network, nfs, pci, save};
 
 /// kdump.sh's HOST_IP where the target is local.
-const HOST_IP: &str = "127.0.0.1";
+const LOCAL: &str = "127.0.0.1";
 /// What kdump.sh's dump functions return, whatever went wrong.
 const FAILED: i32 = 1;
 
@@ -27,6 +30,10 @@ enum Place {
     NotMounted,
     /// The device is there and is to be written to as it is.
     Raw(PathBuf),
+    /// The network to the other machine is up.
+    Reachable,
+    /// The network is not up.
+    Unreachable,
     /// It did not appear.
     Missing,
 }
@@ -53,6 +60,10 @@ pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
     if matches!(place, Place::Missing) && order.script.is_kdump_sh() {
         return failure(init, order, &uevents);
     }
+    if matches!(place, Place::Unreachable) && order.script.is_kdump_sh() {
+        console::print("kdump: get_host_ip exited with non-zero status!");
+        return failure(init, order, &uevents);
+    }
     if !pre(init, order) {
         // A refusal, not a failure.
         return finish(order);
@@ -63,7 +74,11 @@ pub(crate) fn run(init: &mut Init, order: &CaptureOrder) -> Action {
     };
     post(init, order, &place, status);
     if order.script.saves_log_last() {
-        save::log(init, order.script, saved.as_deref());
+        match (login(order), &saved) {
+            (Some(login), Some(directory)) => ssh::log(init, &login, directory),
+            (Some(_), None) => {}
+            (None, _) => save::log(init, order.script, saved.as_deref()),
+        }
     }
     match status {
         0 => finish(order),
@@ -76,9 +91,8 @@ fn find_target(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Plac
     let device = match &order.target {
         Target::Filesystem(filesystem) => &filesystem.device,
         Target::Raw { device } => device,
-        Target::Nfs { .. } | Target::Ssh { .. } => {
-            init.failed(&Failure::new("find the target", "it is on the network"));
-            return Place::Missing;
+        Target::Nfs { network, .. } | Target::Ssh { network, .. } => {
+            return reach_target(init, order, network);
         }
     };
     let node = target::wait(uevents, device, Duration::from_millis(order.wait_ms));
@@ -108,6 +122,47 @@ fn find_target(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Plac
     place
 }
 
+/// Brings up the network, and mounts what is to be mounted over it.
+fn reach_target(init: &mut Init, order: &CaptureOrder, network: &Network) -> Place {
+    let limit = Duration::from_millis(order.wait_ms);
+    let interface = network::bring_up(init, network, limit);
+    // A network device's vectors are taken when it is switched on.
+    interrupts::report(init, "end");
+    pci::report(init);
+    let mut mount_error = None;
+    let place = match (&interface, &order.target) {
+        (None, _) => {
+            for line in order.script.no_network() {
+                console::print(line);
+            }
+            Place::Unreachable
+        }
+        (Some(_), Target::Nfs { modules, .. }) => {
+            let source = order.target.to_string();
+            let mount_point = order.script.mount_point();
+            match nfs::mount(init, &source, modules, mount_point, limit) {
+                Ok(()) => Place::Mounted(source.into()),
+                Err(why) => {
+                    mount_error = Some(why);
+                    Place::NotMounted
+                }
+            }
+        }
+        (Some(_), _) => {
+            if let Err(failure) = entropy::seed(&network.seed) {
+                init.failed(&failure);
+            }
+            Place::Reachable
+        }
+    };
+    init.report(&Report::Target {
+        device: order.target.to_string(),
+        found: interface.is_some(),
+        mount_error,
+    });
+    place
+}
+
 /// Where the dump is, if it has a directory; or what its failure left.
 fn dump(
     init: &mut Init,
@@ -123,10 +178,14 @@ fn dump(
     }
     let result = match place {
         Place::Mounted(node) => {
-            save::to_filesystem(init, order, node, mount_point, HOST_IP).map(Some)
+            save::to_filesystem(init, order, node, mount_point, &host_ip(order)).map(Some)
         }
+        Place::Reachable => match login(order) {
+            Some(login) => ssh::save(init, order, &login, &host_ip(order)).map(Some),
+            None => Err(save::Failed::new(FAILED)),
+        },
         Place::Raw(node) => save::to_device(init, order, node).map(|()| None),
-        Place::NotMounted | Place::Missing => {
+        Place::NotMounted | Place::Missing | Place::Unreachable => {
             for line in order.script.not_mounted(mount_point) {
                 console::print(&line);
             }
@@ -137,6 +196,23 @@ fn dump(
         console::print(SAVING_FAILED);
     }
     result
+}
+
+/// kdump.sh's HOST_IP: whose dump it is.
+fn host_ip(order: &CaptureOrder) -> String {
+    match order.target.network() {
+        Some(network) => network.address.to_string(),
+        None => LOCAL.to_owned(),
+    }
+}
+
+fn login(order: &CaptureOrder) -> Option<Login<'_>> {
+    match &order.target {
+        Target::Ssh {
+            user, host, key, ..
+        } => Some(Login { user, host, key }),
+        _ => None,
+    }
 }
 
 /// Whether kdump_pre, if there is one, ended with 0. What lies in pre.d has no say.
@@ -157,7 +233,8 @@ fn pre(init: &mut Init, order: &CaptureOrder) -> bool {
 
 fn post(init: &mut Init, order: &CaptureOrder, place: &Place, status: i32) {
     // RHEL 6 runs it only after a mount.
-    if order.script == Script::Rhel6 && !matches!(place, Place::Mounted(_) | Place::Raw(_)) {
+    let reached = matches!(place, Place::Mounted(_) | Place::Raw(_) | Place::Reachable);
+    if order.script == Script::Rhel6 && !reached {
         return;
     }
     let status = status.to_string();
@@ -273,7 +350,7 @@ fn dump_to_rootfs(
     });
     match (node, mounted) {
         (Some(node), Some(Ok(()))) => {
-            match save::to_filesystem(init, order, &node, ROOT_MOUNT_POINT, HOST_IP) {
+            match save::to_filesystem(init, order, &node, ROOT_MOUNT_POINT, &host_ip(order)) {
                 Ok(directory) => Some(directory),
                 Err(failed) => failed.directory,
             }

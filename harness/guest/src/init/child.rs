@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crashdrill_guest::report::Exit;
 use nix::errno::Errno;
@@ -38,6 +39,35 @@ pub(crate) fn run_with(
     set(&mut command);
     let exit = spawn(&mut command, memory);
     said_not_run(program, exit);
+    exit
+}
+
+/// [`run_with`], but for no longer than `limit`: then it is killed, and `None`.
+pub(crate) fn run_for(
+    memory: &mut Memory,
+    argv: &[String],
+    limit: Duration,
+    set: impl FnOnce(&mut Command),
+) -> Option<Exit> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Some(Exit::NotRun(libc::ENOENT));
+    };
+    let mut command = command(program);
+    command.args(arguments);
+    set(&mut command);
+    let deadline = Instant::now().checked_add(limit);
+    let exit = match command.spawn() {
+        Ok(child) => wait_until(child, memory, deadline)?,
+        Err(error) => Exit::NotRun(error.raw_os_error().unwrap_or(libc::EINVAL)),
+    };
+    said_not_run(program, exit);
+    Some(exit)
+}
+
+/// Runs a command that is put together already.
+pub(crate) fn finish(memory: &mut Memory, command: &mut Command) -> Exit {
+    let exit = spawn(command, memory);
+    said_not_run(&command.get_program().to_string_lossy(), exit);
     exit
 }
 
@@ -154,7 +184,13 @@ fn ended(child: std::io::Result<Child>, memory: &mut Memory) -> Exit {
     }
 }
 
-fn wait(mut child: Child, memory: &mut Memory) -> Exit {
+fn wait(child: Child, memory: &mut Memory) -> Exit {
+    // Without a deadline it has ended when this comes back.
+    wait_until(child, memory, None).unwrap_or(Exit::NotRun(libc::ECHILD))
+}
+
+/// `None` when it had to be killed.
+fn wait_until(mut child: Child, memory: &mut Memory, deadline: Option<Instant>) -> Option<Exit> {
     // Blocked only now, so that the child does not inherit it; if it has ended already, the first
     // try_wait sees that. A blocked SIGCHLD stays pending, so none is missed.
     let mut mask = SigSet::empty();
@@ -163,13 +199,18 @@ fn wait(mut child: Child, memory: &mut Memory) -> Exit {
     let exit = loop {
         match child.try_wait() {
             Ok(Some(status)) => {
-                break match (status.code(), status.signal()) {
+                break Some(match (status.code(), status.signal()) {
                     (Some(code), _) => Exit::Code(code),
                     (None, signal) => Exit::Signal(signal.unwrap_or(0)),
-                };
+                });
             }
             Ok(None) => {}
-            Err(error) => break Exit::NotRun(error.raw_os_error().unwrap_or(libc::ECHILD)),
+            Err(error) => break Some(Exit::NotRun(error.raw_os_error().unwrap_or(libc::ECHILD))),
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
         }
         memory.sample();
         // SAFETY: both pointers are valid for the call; a null siginfo_t is allowed.

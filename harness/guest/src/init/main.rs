@@ -1,4 +1,5 @@
-//! /init of the first and of the capture kernel: PID 1, static, without a shell.
+//! /init of the first and of the capture kernel, and of the dump server: PID 1, static, without a
+//! shell.
 //!
 //! A PID 1 that ends takes its kernel with it, and the panic would be mistaken for the kernel's
 //! own. So nothing here panics: every failure is a [`Report::Failed`], a line on the console and
@@ -13,13 +14,19 @@ mod child;
 mod console;
 mod date;
 mod drivers;
+mod entropy;
 mod error;
+mod events;
 mod first;
 mod interrupts;
 mod memory;
+mod network;
+mod nfs;
 mod pci;
 mod port;
 mod save;
+mod server;
+mod ssh;
 mod superblock;
 mod system;
 mod target;
@@ -88,6 +95,10 @@ fn main() {
         Ok(Order::Capture(order)) => {
             init.report(&system::started(Role::Capture));
             capture::run(&mut init, &order)
+        }
+        Ok(Order::Server(order)) => {
+            init.report(&system::started(Role::Server));
+            server::run(&mut init, &order)
         }
         Err(failure) => {
             init.failed(&failure);

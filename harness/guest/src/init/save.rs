@@ -17,13 +17,13 @@ use crate::error::{Context, Failure};
 use crate::{Init, child, console, system};
 
 /// kdump.sh's DMESG_COLLECTOR.
-const DMESG_COLLECTOR: &str = "vmcore-dmesg";
+pub(crate) const DMESG_COLLECTOR: &str = "vmcore-dmesg";
 /// kdump.sh's KDUMP_LOG_FILE.
-const LOG_FILE: &str = "/run/initramfs/kexec-dmesg.log";
+pub(crate) const LOG_FILE: &str = "/run/initramfs/kexec-dmesg.log";
 /// Where dd's own words go.
 const DD_PROGRESS: &str = "/tmp/dd_progress_file";
 /// Most of the kernel's log that is saved, in bytes: above any CONFIG_LOG_BUF_SHIFT in use.
-const LOG_SIZE: usize = 4 << 20;
+pub(crate) const LOG_SIZE: usize = 4 << 20;
 
 /// No dump.
 #[derive(Debug)]
@@ -246,7 +246,7 @@ fn said(path: &str) {
 
 /// The core collector, with what the script itself adds to it: kdump.sh looks for `makedumpfile`,
 /// `-F` and `-E` anywhere in the line.
-fn collector(order: &CaptureOrder, cpus: u32) -> Vec<String> {
+pub(crate) fn collector(order: &CaptureOrder, cpus: u32) -> Vec<String> {
     let mut argv = order.collector.clone();
     let has = |text: &str| argv.iter().any(|word| word.contains(text));
     let threads = order.script.adds_threads() && has("makedumpfile") && !has("-F") && !has("-E");

@@ -54,7 +54,7 @@ pub(crate) fn started(role: Role) -> Report {
         uptime_ms: uptime_ms(&line("/proc/uptime")),
         memory: match role {
             Role::First => line(CRASH_SIZE).parse().unwrap_or(0),
-            Role::Capture => memory::total(),
+            Role::Capture | Role::Server => memory::total(),
         },
     }
 }

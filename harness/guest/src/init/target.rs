@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use crashdrill_guest::order::Filesystem;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
 };
 
 use crate::superblock::Superblock;
-use crate::{Init, console, drivers};
+use crate::{Init, console, drivers, events};
 
 /// The kernel's own multicast group of NETLINK_KOBJECT_UEVENT; udev's is 2.
 const KERNEL_UEVENTS: u32 = 1;
@@ -46,13 +45,10 @@ impl Uevents {
     /// Until something was announced, or for `left` at most.
     fn wait(&self, left: Duration) {
         let Some(fd) = &self.0 else {
-            let _ = poll(&mut [], timeout(left.min(LOOK_AGAIN)));
+            events::wait(&[], left.min(LOOK_AGAIN));
             return;
         };
-        let _ = poll(
-            &mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)],
-            timeout(left),
-        );
+        events::wait(&[fd.as_fd()], left);
         // What was announced does not matter, nor whether some of it was lost (ENOBUFS): the
         // caller looks for itself, after all of it has been taken.
         let mut event = [0; 4096];
@@ -62,13 +58,6 @@ impl Uevents {
             Err(Errno::EAGAIN | Errno::EBADF | Errno::ENOTCONN)
         ) {}
     }
-}
-
-/// Rounded up: a wait of 0 ms before the deadline would spin.
-fn timeout(left: Duration) -> PollTimeout {
-    let milliseconds = left.as_millis().saturating_add(1);
-    PollTimeout::try_from(u32::try_from(milliseconds).unwrap_or(u32::MAX))
-        .unwrap_or(PollTimeout::MAX)
 }
 
 /// The device's node, as soon as it is there, or `None` after `limit`.

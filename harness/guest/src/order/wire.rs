@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use super::{
-    Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, Order, OrderError,
-    Script, Target,
+    Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, Network, Order,
+    OrderError, Script, ServerOrder, Target,
 };
 use crate::words::{Line, SyntaxError, Words};
 
@@ -15,6 +15,7 @@ impl Order {
         match self {
             Order::First(order) => order.encode(),
             Order::Capture(order) => order.encode(),
+            Order::Server(order) => order.encode(),
         }
     }
 
@@ -59,14 +60,12 @@ impl CaptureOrder {
             .end();
         text += &self.target.encode();
         text += &self.failure_action.encode();
-        let modules = [
-            ("target-module", self.target.filesystem()),
-            ("root-module", self.failure_action.root()),
-        ];
-        for (head, filesystem) in modules {
-            for module in filesystem.iter().flat_map(|filesystem| &filesystem.modules) {
-                text += &encode_module(head, module);
-            }
+        for module in self.target.modules() {
+            text += &encode_module("target-module", module);
+        }
+        let root = self.failure_action.root();
+        for module in root.iter().flat_map(|root| &root.modules) {
+            text += &encode_module("root-module", module);
         }
         encode_drivers(&mut text, &self.drivers);
         text += &Line::new("collector").all("arg", &self.collector).end();
@@ -89,16 +88,31 @@ impl Target {
         match self {
             Target::Filesystem(filesystem) => filesystem.encode(line.word("kind", "filesystem")),
             Target::Raw { device } => line.word("kind", "raw").word("device", device).end(),
-            Target::Nfs { host, export } => line
-                .word("kind", "nfs")
-                .word("host", host)
-                .word("export", export)
-                .end(),
-            Target::Ssh { user, host } => line
-                .word("kind", "ssh")
-                .word("user", user)
-                .word("host", host)
-                .end(),
+            Target::Nfs {
+                host,
+                export,
+                network,
+                modules: _,
+            } => {
+                let line = line
+                    .word("kind", "nfs")
+                    .word("host", host)
+                    .word("export", export);
+                network.encode(line).end()
+            }
+            Target::Ssh {
+                user,
+                host,
+                key,
+                network,
+            } => {
+                let line = line
+                    .word("kind", "ssh")
+                    .word("user", user)
+                    .word("host", host)
+                    .word("key", key);
+                network.encode(line).end()
+            }
         }
     }
 
@@ -111,10 +125,14 @@ impl Target {
             "nfs" => Target::Nfs {
                 host: words.take("host")?,
                 export: words.take("export")?,
+                network: Network::decode(words)?,
+                modules: Vec::new(),
             },
             "ssh" => Target::Ssh {
                 user: words.take("user")?,
                 host: words.take("host")?,
+                key: words.take("key")?,
+                network: Network::decode(words)?,
             },
             other => return Err(SyntaxError::new(format!("`{other}` is no target"))),
         })
@@ -157,7 +175,7 @@ impl Filesystem {
     }
 }
 
-fn encode_drivers(text: &mut String, drivers: &[Driver]) {
+pub(super) fn encode_drivers(text: &mut String, drivers: &[Driver]) {
     for driver in drivers {
         *text += &Line::new("driver")
             .word("name", &driver.name)
@@ -177,7 +195,7 @@ fn encode_module(head: &str, module: &Module) -> String {
         .end()
 }
 
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     rest: &'a [u8],
     number: usize,
 }
@@ -240,8 +258,9 @@ impl<'a> Lines<'a> {
                 };
                 head.finish()?;
                 self.items(|words| order.item(words))?;
-                Order::Capture(order)
+                Order::Capture(Box::new(order))
             }
+            "server" => Order::Server(ServerOrder::decode(head, self)?),
             other => return Err(SyntaxError::new(format!("no order begins with `{other}`"))),
         };
         match self.rest {
@@ -251,7 +270,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The next line, which has to begin with `head`.
-    fn line<T>(
+    pub(super) fn line<T>(
         &mut self,
         head: &str,
         decode: impl FnOnce(&mut Words<'a>) -> Result<T, SyntaxError>,
@@ -266,7 +285,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Hands every line up to `end` to `item`, which says whether it knows the line.
-    fn items(
+    pub(super) fn items(
         &mut self,
         mut item: impl FnMut(&mut Words<'a>) -> Result<bool, SyntaxError>,
     ) -> Result<(), SyntaxError> {
@@ -293,6 +312,7 @@ impl CaptureOrder {
             "emergency" => self.emergency = Some(words.take_all("arg")),
             "target-module" => match &mut self.target {
                 Target::Filesystem(filesystem) => filesystem.modules.push(decode_module(words)?),
+                Target::Nfs { modules, .. } => modules.push(decode_module(words)?),
                 _ => return Ok(false),
             },
             "root-module" => match &mut self.failure_action {
@@ -306,7 +326,10 @@ impl CaptureOrder {
 }
 
 /// A `module` line belongs to the `driver` line before it.
-fn decode_driver(drivers: &mut Vec<Driver>, words: &mut Words<'_>) -> Result<bool, SyntaxError> {
+pub(super) fn decode_driver(
+    drivers: &mut Vec<Driver>,
+    words: &mut Words<'_>,
+) -> Result<bool, SyntaxError> {
     match (words.head(), drivers.last_mut()) {
         ("driver", _) => drivers.push(Driver {
             name: words.take("name")?,

@@ -57,7 +57,7 @@ pub(super) fn check(
             )
             .help("core_collector makedumpfile -F -l -d 31"),
         );
-    } else if name == "scp" {
+    } else if name == "scp" && !piped {
         errors.push(
             on("`scp` copies to a server, and the dump target is none".to_owned())
                 .help("name the server: `ssh user@server`, or use `makedumpfile -l -d 31`"),

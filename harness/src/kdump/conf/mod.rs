@@ -106,6 +106,13 @@ pub enum DumpTarget {
     Virtiofs(String),
 }
 
+impl DumpTarget {
+    /// Whether the dump leaves the machine.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Nfs { .. } | Self::Ssh { .. })
+    }
+}
+
 /// File systems that a dump target can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

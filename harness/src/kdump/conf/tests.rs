@@ -320,3 +320,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn scp_is_for_ssh() {
+    let parse =
+        |target: &str| KdumpConf::parse(&format!("{target}\ncore_collector scp\n"), Flavour::Rhel7);
+    parse("ssh root@dumps").unwrap();
+    parse("ext4 /dev/a").unwrap_err();
+}

@@ -25,6 +25,7 @@ fn files(disks: usize) -> Files {
         kernel: "/boot/vmlinux,6.1".into(),
         initrd: "first.cpio".into(),
         disks: (0..disks).map(|n| format!("disk,{n}").into()).collect(),
+        link: Link::Nobody,
         serial: Chardev::Stdio,
         reports: Chardev::File("reports".into()),
         qmp: None,
@@ -93,8 +94,9 @@ fn every_device() {
     -device e1000e,id=e1000e-0,bus=pcie.0,addr=6.0,romfile=
     -device igb,id=igb-0,bus=pcie.0,addr=a.0,romfile=
     -device vmxnet3,id=vmxnet3-0,bus=pcie.0,addr=e.0,romfile=
-    -device qemu-xhci,id=xhci-0,bus=pcie.0,addr=12.0
-    -device pcie-root-port,id=pcie-root-port-0,bus=pcie.0,addr=16.0,chassis=1,slot=1
+    -device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=12.0,romfile=,vectors=4
+    -device qemu-xhci,id=xhci-0,bus=pcie.0,addr=16.0
+    -device pcie-root-port,id=pcie-root-port-0,bus=pcie.0,addr=2.0,chassis=1,slot=1
     "#);
 }
 
@@ -171,4 +173,29 @@ proptest::proptest! {
         proptest::prop_assert!(!inside);
         proptest::prop_assert_eq!(back, word);
     }
+}
+
+#[test]
+fn the_target_of_a_dump_over_the_network_has_a_cable() {
+    let mut machine = machine(&[DeviceKind::E1000e, DeviceKind::VirtioNet]);
+    machine.devices[1].target = true;
+    let plan = MachinePlan::new(&machine).unwrap();
+    let network = |link| {
+        let files = Files { link, ..files(0) };
+        let list = arguments(&plan, &files);
+        let text: Vec<_> = list.iter().map(|word| word.to_str().unwrap()).collect();
+        let is_network = |words: &[&str]| words[0] == "-netdev" || words[1].contains("net-0");
+        let found = text.windows(2).filter(|words| is_network(words));
+        found.map(|words| words.join(" ")).collect::<Vec<_>>()
+    };
+    let device = "-device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=5.0,romfile=,vectors=4,\
+                  netdev=cable-virtio-net-0,mac=52:54:00:c7:a5:01";
+    assert_eq!(
+        network(Link::Socket(7)),
+        ["-netdev socket,id=cable-virtio-net-0,fd=7", device]
+    );
+    assert_eq!(
+        network(Link::Nobody),
+        ["-netdev hubport,id=cable-virtio-net-0,hubid=0", device]
+    );
 }

@@ -170,8 +170,8 @@ fn impossible_machines() {
         other => panic!("{other:?}"),
     };
     assert_eq!(
-        problem(target(DeviceKind::Igb)),
-        DeviceError::NoTarget("igb")
+        problem(target(DeviceKind::Xhci)),
+        DeviceError::NoTarget("xhci")
     );
     assert_eq!(
         problem(Device {

@@ -6,6 +6,7 @@ use crashdrill_guest::order::{self, Action, CaptureOrder, Script};
 
 use super::disks::ROOT_UUID;
 use super::drivers::{Files, Keepers, Parameters, filesystem_modules, load_order};
+use super::remote::Remote;
 use super::{PlanError, Shell, Stage};
 use crate::image::{Image, ModuleError};
 use crate::kdump::conf::{
@@ -39,6 +40,7 @@ pub(super) struct Capture<'a> {
     pub(super) conf: &'a KdumpConf,
     pub(super) script: Script,
     pub(super) machine: &'a MachinePlan,
+    pub(super) remote: Option<&'a Remote>,
     pub(super) drivers: &'a [String],
     pub(super) keepers: &'a Keepers,
     pub(super) parameters: &'a Parameters<'a>,
@@ -79,6 +81,9 @@ impl Capture<'_> {
                 || !scripts.is_empty()
                 || order.failure_action == order::FailureAction::Shell,
             scripts,
+            texts: self
+                .remote
+                .map_or_else(Vec::new, |remote| remote.texts.clone()),
             order,
         })
     }
@@ -99,8 +104,24 @@ impl Capture<'_> {
                     device: device.clone(),
                 });
             }
-            Some(DumpTarget::Nfs { .. }) => return Err(PlanError::NotEmulated("`nfs`")),
-            Some(DumpTarget::Ssh { .. }) => return Err(PlanError::NotEmulated("`ssh`")),
+            Some(DumpTarget::Nfs { host, .. }) => {
+                let remote = self.remote.ok_or(PlanError::NotEmulated("`nfs`"))?;
+                return Ok(order::Target::Nfs {
+                    host: host.clone(),
+                    export: remote.offered.clone(),
+                    network: remote.network.clone(),
+                    modules: self.nfs_modules(files)?,
+                });
+            }
+            Some(DumpTarget::Ssh { user, host }) => {
+                let remote = self.remote.ok_or(PlanError::NotEmulated("`ssh`"))?;
+                return Ok(order::Target::Ssh {
+                    user: user.clone(),
+                    host: host.clone(),
+                    key: self.conf.sshkey.clone(),
+                    network: remote.network.clone(),
+                });
+            }
             Some(DumpTarget::Virtiofs(_)) => return Err(PlanError::NotEmulated("`virtiofs`")),
             None => {
                 let disk = self
@@ -130,6 +151,24 @@ impl Capture<'_> {
             kind: kind.to_owned(),
             modules: modules.map_err(|source| self.module_error(source))?,
         })
+    }
+
+    /// Nothing loads a module in the capture kernel but /init, so every version's is there. Kernels
+    /// before 3.6 have all of them in one.
+    fn nfs_modules(&self, files: &mut Files) -> Result<Vec<order::Module>, PlanError> {
+        let mut modules: Vec<order::Module> = Vec::new();
+        for name in ["nfs", "nfsv3", "nfsv4"] {
+            match filesystem_modules(self.image, name, self.parameters, files) {
+                Ok(found) => {
+                    let new = |module: &order::Module| !modules.contains(module);
+                    let found: Vec<_> = found.into_iter().filter(new).collect();
+                    modules.extend(found);
+                }
+                Err(ModuleError::Unknown { .. }) if name != "nfs" => {}
+                Err(source) => return Err(self.module_error(source)),
+            }
+        }
+        Ok(modules)
     }
 
     fn failure_action(&self, files: &mut Files) -> Result<order::FailureAction, PlanError> {
@@ -196,6 +235,9 @@ impl Capture<'_> {
                 });
             }
             programs.insert(program.to_owned());
+        }
+        if let Some(remote) = self.remote {
+            programs.extend(remote.programs.iter().cloned());
         }
         if matches!(order.target, order::Target::Raw { .. }) {
             programs.insert("dd".to_owned());

@@ -34,6 +34,26 @@ pub(super) fn notes(
              kdump.sh keeps it in a file",
         );
     }
+    if order.target.network().is_some() {
+        note(
+            "the dump server is a second machine at the other end of a cable, running Debian 12's \
+             services: no switch, no router, no name server in between",
+        );
+        note(
+            "the network has a fixed address, where kdump takes the first kernel's or asks a DHCP \
+             server; the wait for it, and for a mount, is `limits.target`",
+        );
+    }
+    if matches!(order.target, Target::Nfs { .. }) {
+        note("NFS is mounted without locks: no rpc.statd runs");
+    }
+    if matches!(order.target, Target::Ssh { .. }) {
+        note("the key for ssh is crashdrill's own, at the path of the one that kdump.conf names");
+        note(
+            "the capture kernel is given randomness before ssh runs, where a real machine may have \
+             to wait for it",
+        );
+    }
     if order.script.is_kdump_sh() && !capture.programs.contains("vmcore-dmesg") {
         note("the image has no vmcore-dmesg, so that vmcore-dmesg.txt cannot be saved");
     }

@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crashdrill_guest::order::{CaptureOrder, FirstOrder, Target};
+use crashdrill_guest::order::{CaptureOrder, FirstOrder};
 
 mod capture;
 mod disks;
 mod drivers;
 mod fidelity;
+mod remote;
+mod server;
 
 pub(super) use capture::APPLETS;
 pub use disks::DiskProblem;
 pub use drivers::BadPattern;
+pub use remote::RemoteError;
+pub(super) use server::SERVER_IMAGE;
+pub use server::{ServerPlan, Supplies};
 
 use self::capture::Capture;
 use self::disks::Use;
@@ -71,6 +76,9 @@ pub struct Direct {
     pub capture: Stage<CaptureOrder>,
     /// What each of [`MachinePlan::file_disks`] holds before the machine starts, in that order.
     pub contents: Vec<Content>,
+    /// The machine that takes the dump, where kdump.conf sends it over the network and somebody is
+    /// to answer.
+    pub server: Option<ServerPlan>,
 }
 
 /// One kernel's part of a drill.
@@ -84,8 +92,40 @@ pub struct Stage<O> {
     pub modules: BTreeMap<String, Module>,
     /// The user's own files.
     pub scripts: Vec<(String, String)>,
+    /// Configuration files.
+    pub texts: Vec<TextFile>,
     /// busybox as /bin/sh.
     pub busybox: bool,
+}
+
+/// A configuration file of an initramfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFile {
+    /// Where it lies in the guest.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it says.
+    pub text: String,
+}
+
+impl TextFile {
+    /// For everybody to read.
+    fn plain(path: &str, text: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            mode: 0o644,
+            text: text.to_owned(),
+        }
+    }
+
+    /// For root alone.
+    fn private(path: &str, text: &str) -> Self {
+        Self {
+            mode: 0o600,
+            ..Self::plain(path, text)
+        }
+    }
 }
 
 /// A drill that cannot be planned on its image.
@@ -105,6 +145,9 @@ pub enum PlanError {
     /// The devices do not fit the machine.
     #[error(transparent)]
     Machine(#[from] machine::PlanError),
+    /// A dump target on the network.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Something of kdump.conf that is not acted out yet.
     #[error("{0} is not emulated yet")]
     NotEmulated(&'static str),
@@ -167,11 +210,34 @@ impl Plan {
         }
     }
 
-    /// Plans a drill. `token` must be new for every run.
+    /// The machine that takes the dump, if there is one.
+    pub fn server(&self) -> Option<&ServerPlan> {
+        match &self.boot {
+            BootPlan::Direct(direct) => direct.server.as_ref(),
+            BootPlan::Disk(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn server_mut(&mut self) -> Option<&mut ServerPlan> {
+        match &mut self.boot {
+            BootPlan::Direct(direct) => direct.server.as_mut(),
+            BootPlan::Disk(_) => None,
+        }
+    }
+
+    /// Plans a drill. `token` must be new for every run. `supplies` are needed where kdump.conf
+    /// sends the dump over the network.
     ///
     /// # Errors
     /// The scenario asks for something that the image, the machine or crashdrill does not have.
-    pub fn new(drill: &Drill, image: &Image, token: &str, shell: Shell) -> Result<Self, PlanError> {
+    pub fn new(
+        drill: &Drill,
+        image: &Image,
+        supplies: Option<Supplies<'_>>,
+        token: &str,
+        shell: Shell,
+    ) -> Result<Self, PlanError> {
         let scenario = &drill.scenario;
         match (scenario.boot, &image.root) {
             (Boot::Disk, Some(root)) if shell == Shell::No => {
@@ -245,12 +311,14 @@ impl Plan {
             commandline: script.is_kdump_sh().then_some(capture_commandline.as_str()),
             options: &conf.module_options,
         };
+        let remote = remote::plan(scenario, conf, supplies)?;
         let capture = Capture {
             scenario,
             image,
             conf,
             script,
             machine: &machine,
+            remote: remote.as_ref(),
             drivers: &drivers,
             keepers: &keepers,
             parameters: &parameters,
@@ -262,15 +330,21 @@ impl Plan {
             fidelity: fidelity::notes(image, &machine, &capture),
             ..expectations(&machine, &capture.order, drivers)
         };
+        let own = format!("/{}", conf.path.trim_start_matches('/'));
+        let (server, dump_directory) = match remote {
+            Some(remote) => (remote.server, remote.dump_directory),
+            None => (None, own),
+        };
         Ok(Self {
             machine,
             token: token.to_owned(),
-            dump_directory: format!("/{}", conf.path.trim_start_matches('/')),
+            dump_directory,
             boot: BootPlan::Direct(Box::new(Direct {
                 capture_commandline,
                 first,
                 capture,
                 contents,
+                server,
             })),
             expectations,
         })
@@ -319,6 +393,7 @@ fn first_stage(
         programs: BTreeSet::from(["kexec".to_owned()]),
         modules: files.modules,
         scripts: Vec::new(),
+        texts: Vec::new(),
         busybox: shell == Shell::First,
     })
 }
@@ -397,12 +472,7 @@ fn expectations(
         .target()
         .map_or(&[][..], |function| catalogue::entry(function.kind).drivers);
     Expectations {
-        target: match &order.target {
-            Target::Filesystem(filesystem) => filesystem.device.clone(),
-            Target::Raw { device } => device.clone(),
-            Target::Nfs { host, export } => format!("{host}:{export}"),
-            Target::Ssh { user, host } => format!("{user}@{host}"),
-        },
+        target: order.target.to_string(),
         target_drivers: target_drivers
             .iter()
             .map(|driver| (*driver).to_owned())

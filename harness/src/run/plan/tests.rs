@@ -1,11 +1,11 @@
 use std::fs;
 use std::path::Path;
 
-use crashdrill_guest::order::{Action, FailureAction, Filesystem, Script, Target};
+use crashdrill_guest::order::{self, Action, FailureAction, Filesystem, Script, Service, Target};
 use tempfile::TempDir;
 
 use super::*;
-use crate::image::{ModuleTree, Userland};
+use crate::image::{KeyPair, Keys, ModuleTree, Userland};
 use crate::scenario;
 use crate::target::{Content, Format};
 
@@ -17,7 +17,12 @@ const MODULES: [(&str, &str); 3] = [
          kernel/drivers/block/virtio_blk.ko.xz:\n\
          kernel/drivers/virtio/virtio_pci.ko.xz:\n\
          kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\nkernel/fs/jbd2/jbd2.ko.xz:\n\
-         kernel/fs/xfs/xfs.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\n",
+         kernel/fs/xfs/xfs.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\n\
+         kernel/net/sunrpc/sunrpc.ko.xz:\n\
+         kernel/fs/nfs/nfs.ko.xz: kernel/net/sunrpc/sunrpc.ko.xz\n\
+         kernel/fs/nfs/nfsv4.ko.xz: kernel/fs/nfs/nfs.ko.xz kernel/net/sunrpc/sunrpc.ko.xz\n\
+         kernel/fs/nfsd/nfsd.ko.xz: kernel/net/sunrpc/sunrpc.ko.xz\n\
+         kernel/drivers/net/virtio_net.ko.xz:\n",
     ),
     ("modules.alias", "alias fs-ext3 ext4\nalias fs-ext2 ext4\n"),
     ("modules.builtin", "kernel/drivers/scsi/sd_mod.ko\n"),
@@ -44,7 +49,15 @@ fn image() -> (TempDir, Image) {
     for (file, text) in MODULES {
         fs::write(modules.join(file), text).unwrap();
     }
-    for name in ["kexec", "makedumpfile", "vmcore-dmesg", "busybox"] {
+    for name in [
+        "kexec",
+        "makedumpfile",
+        "vmcore-dmesg",
+        "busybox",
+        "mount.nfs",
+        "ssh",
+        "scp",
+    ] {
         fs::write(programs.join(name), program()).unwrap();
     }
     let userland = Userland::at(directory.path().join("userland"));
@@ -52,8 +65,23 @@ fn image() -> (TempDir, Image) {
     (directory, image)
 }
 
+fn names(modules: &[order::Module]) -> Vec<&str> {
+    modules.iter().map(|module| module.name.as_str()).collect()
+}
+
 /// `kdump` is what stands below `kdump:`, `more` at the end of the file.
 fn plan(devices: &str, kdump: &str, more: &str) -> Result<Direct, PlanError> {
+    whole_plan(devices, kdump, more).map(direct)
+}
+
+fn direct(plan: Plan) -> Direct {
+    match plan.boot {
+        BootPlan::Direct(direct) => *direct,
+        BootPlan::Disk(_) => panic!("no such image here"),
+    }
+}
+
+fn whole_plan(devices: &str, kdump: &str, more: &str) -> Result<Plan, PlanError> {
     let text = format!(
         "name: x\nabout: A plan.\nimage: test\nmachine:\n  devices:\n{devices}\
          crashkernel: 256M\nkdump:\n{kdump}{more}"
@@ -61,11 +89,21 @@ fn plan(devices: &str, kdump: &str, more: &str) -> Result<Direct, PlanError> {
     let file = scenario::parse(Path::new("x.yaml"), &text, catalogue::facts);
     let file = file.unwrap_or_else(|error| panic!("{}", error.render(100, false)));
     let (_directory, image) = image();
-    let plan = Plan::new(&file.drills[0], &image, "token", Shell::No)?;
-    match plan.boot {
-        BootPlan::Direct(direct) => Ok(*direct),
-        BootPlan::Disk(_) => panic!("no such image here"),
-    }
+    let pair = |name: &str| KeyPair {
+        private: format!("{name}'s private key"),
+        public: format!("ssh-ed25519 {name}"),
+    };
+    let keys = Keys {
+        host: pair("host"),
+        user: pair("user"),
+        stranger: pair("stranger"),
+    };
+    let supplies = Supplies {
+        image: &image,
+        keys: &keys,
+        seeds: &["seed".to_owned(), "another".to_owned()],
+    };
+    Plan::new(&file.drills[0], &image, Some(supplies), "token", Shell::No)
 }
 
 const NVME: &str = "    - {device: nvme, target: true}\n";
@@ -141,13 +179,8 @@ fn a_root_file_system_for_dump_to_rootfs() {
     assert_eq!(root.device, "UUID=c7a54d11-0000-4000-8000-000000000002");
     assert_eq!(root.kind, "xfs");
     // The target, of which it is not known whether it was ever mounted, brings ext4 for itself.
-    let names = |filesystem: &Filesystem| -> Vec<String> {
-        let modules = filesystem.modules.iter();
-        modules.map(|module| module.name.clone()).collect()
-    };
-    assert_eq!(names(root), ["jbd2", "xfs"]);
-    let target = plan.capture.order.target.filesystem().unwrap();
-    assert_eq!(names(target), ["jbd2", "ext4"]);
+    assert_eq!(names(&root.modules), ["jbd2", "xfs"]);
+    assert_eq!(names(plan.capture.order.target.modules()), ["jbd2", "ext4"]);
     let held: Vec<_> = plan
         .contents
         .iter()
@@ -310,5 +343,106 @@ fn what_is_refused_by_name() {
     assert!(
         pattern.starts_with("--omit-drivers: `[` is no regular expression"),
         "{pattern}"
+    );
+}
+
+const NIC: &str = "    - {device: virtio-net, target: true}\n";
+
+fn text<'a>(texts: &'a [TextFile], path: &str) -> Option<&'a str> {
+    let file = texts.iter().find(|file| file.path == path)?;
+    Some(&file.text)
+}
+
+#[test]
+fn over_nfs() {
+    let lines = ["nfs dumps.example.com:/export/", "path /kdump"];
+    let whole = whole_plan(NIC, &conf("rhel9", &lines), "").unwrap();
+    let (directory, mac) = (whole.dump_directory.clone(), whole.machine.mac);
+    let plan = direct(whole);
+    let capture = &plan.capture;
+    let Target::Nfs {
+        network, modules, ..
+    } = &capture.order.target
+    else {
+        panic!("{:?}", capture.order.target);
+    };
+    assert_eq!(
+        capture.order.target.to_string(),
+        "dumps.example.com:/export"
+    );
+    assert_eq!(network.address.to_string(), "192.0.2.2");
+    // This kernel has version 4 alone.
+    assert_eq!(names(modules), ["sunrpc", "nfs", "nfsv4"]);
+    assert!(capture.programs.contains("mount.nfs"));
+    let hosts = text(&capture.texts, "/etc/hosts").unwrap();
+    assert!(hosts.contains("192.0.2.1 dumps.example.com"), "{hosts}");
+    assert_eq!(directory, "/export/kdump");
+
+    let server = plan.server.unwrap();
+    let order = &server.stage.order;
+    assert_eq!(order.directory, "/export");
+    assert_eq!(order.network.address.to_string(), "192.0.2.1");
+    assert_eq!(order.disk, "/dev/vda");
+    let client = "192.0.2.2".to_owned();
+    assert_eq!(order.service, Service::Nfs { client });
+    assert_ne!(server.machine.mac, mac);
+}
+
+#[test]
+fn over_ssh() {
+    let lines = ["ssh kdump@10.0.0.7", "sshkey /root/.ssh/my_key"];
+    let whole = whole_plan(NIC, &conf("rhel7", &lines), "").unwrap();
+    assert_eq!(whole.dump_directory, "/var/crash");
+    let own = direct(whole);
+    let capture = &own.capture;
+    let Target::Ssh { key, network, .. } = &capture.order.target else {
+        panic!("{:?}", capture.order.target);
+    };
+    assert_eq!(key, "/root/.ssh/my_key");
+    assert_eq!(network.address.to_string(), "10.0.0.8");
+    assert_eq!(text(&capture.texts, key), Some("user's private key"));
+    assert_eq!(
+        text(&capture.texts, "/root/.ssh/known_hosts"),
+        Some("10.0.0.7 ssh-ed25519 host\n")
+    );
+    assert!(capture.programs.contains("ssh"));
+    assert_eq!(capture.order.collector.last().unwrap(), "-F");
+
+    let authorized = |plan: Direct| {
+        let stage = plan.server.unwrap().stage;
+        assert_eq!(stage.order.service, Service::Ssh);
+        assert_eq!(stage.order.owner, 1000);
+        let keys = text(&stage.texts, "/etc/ssh/authorized_keys");
+        keys.unwrap().to_owned()
+    };
+    assert_eq!(authorized(own), "ssh-ed25519 user\n");
+    let refusing = plan(NIC, &conf("rhel7", &lines), "server: refuses\n").unwrap();
+    assert_eq!(authorized(refusing), "ssh-ed25519 stranger\n");
+    let absent = plan(NIC, &conf("rhel7", &lines), "server: absent\n").unwrap();
+    assert!(absent.server.is_none());
+}
+
+#[test]
+fn servers_that_are_refused_by_name() {
+    let refused = |line: &str| {
+        let error = plan(NIC, &conf("rhel7", &[line]), "").unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        refused("nfs [fe80::1]:/export"),
+        "the dump server `[fe80::1]` has an IPv6 address, which is not emulated; use a name, or IPv4"
+    );
+    assert_eq!(
+        refused("nfs 127.0.0.1:/export"),
+        "no dump server can have the address 127.0.0.1"
+    );
+    assert_eq!(
+        refused("nfs dumps:/etc"),
+        "the dump server cannot offer /etc: it has its own files there; use a directory such as \
+         /var/crash or /export"
+    );
+    assert_eq!(
+        refused("ssh Kdump@dumps"),
+        "`Kdump` is no user's name; small letters, digits, `_`, `.` and `-`"
     );
 }

@@ -983,3 +983,126 @@ proptest! {
         normalise(&outcome);
     }
 }
+
+fn network(interface: Option<&str>, error: Option<&str>, carrier: bool) -> Report {
+    Report::Network {
+        interface: interface.map(str::to_owned),
+        error: error.map(str::to_owned),
+        carrier,
+    }
+}
+
+fn remote(program: &str, status: Exit, said: Option<&str>) -> Report {
+    Report::Remote {
+        program: program.to_owned(),
+        status,
+        said: said.map(str::to_owned),
+    }
+}
+
+/// What kdump's scripts keep to themselves, /init tells: `ssh -q` says nothing on the console.
+#[test]
+fn dumps_that_go_over_the_network() {
+    let up = || network(Some("eth0"), None, true);
+    let refused = Some("kdump@192.0.2.1: Permission denied (publickey).");
+    for (reports, cause, sentence) in [
+        (
+            vec![network(None, None, false), target(false, None)],
+            "network-not-ready",
+            "report: the network device that the dump goes to did not appear",
+        ),
+        (
+            vec![
+                network(Some("eth0"), Some("ENOSPC"), false),
+                target(false, None),
+            ],
+            "network-not-ready",
+            "report: eth0 could not be switched on: ENOSPC",
+        ),
+        (
+            vec![network(Some("eth0"), None, false), target(false, None)],
+            "network-not-ready",
+            "report: eth0 has no carrier",
+        ),
+        (
+            vec![
+                up(),
+                remote("mount.nfs", Exit::Signal(9), None),
+                target(true, Some("timed out")),
+            ],
+            "dump-server-unreachable",
+            "report: mount.nfs had no answer from the dump server in time",
+        ),
+        (
+            vec![
+                up(),
+                target(true, None),
+                remote(
+                    "ssh",
+                    Exit::Code(255),
+                    Some("ssh: connect to host 192.0.2.1 port 22: No route to host"),
+                ),
+            ],
+            "dump-server-unreachable",
+            "report: ssh: connect to host 192.0.2.1 port 22: No route to host",
+        ),
+        (
+            vec![
+                up(),
+                target(true, None),
+                remote("ssh", Exit::Code(255), refused),
+            ],
+            "ssh-key-refused",
+            "report: ssh: kdump@192.0.2.1: Permission denied (publickey).",
+        ),
+        (
+            vec![
+                up(),
+                target(true, None),
+                remote(
+                    "ssh",
+                    Exit::Code(255),
+                    Some("Host key verification failed."),
+                ),
+            ],
+            "ssh-host-key-unknown",
+            "report: ssh: Host key verification failed.",
+        ),
+        (
+            vec![
+                up(),
+                remote(
+                    "mount.nfs",
+                    Exit::Code(32),
+                    Some("mount.nfs: access denied by server while mounting dumps:/export"),
+                ),
+                target(true, Some("access denied")),
+            ],
+            "nfs-access-denied",
+            "report: mount.nfs: access denied by server while mounting dumps:/export",
+        ),
+    ] {
+        let outcome = judge(&drill("", End::Reset, Dump::None, reports));
+        assert_eq!(
+            (outcome.verdict, outcome.cause.to_string().as_str()),
+            (Verdict::DumpTargetMissing, cause)
+        );
+        assert!(
+            outcome.evidence.iter().any(|quote| quote == sentence),
+            "{:?}",
+            outcome.evidence
+        );
+    }
+}
+
+/// A remote command that failed on the way to a dump that was saved is no trouble.
+#[test]
+fn a_saved_dump_outweighs_what_ssh_said() {
+    let reports = vec![
+        network(Some("eth0"), None, true),
+        remote("scp", Exit::Code(1), Some("Connection refused")),
+        remote("ssh", Exit::Code(0), Some("Permission denied (publickey).")),
+    ];
+    let evidence = drill("", End::Reset, Dump::Found(vmcore()), reports);
+    assert_eq!(judge(&evidence).verdict, Verdict::VmcoreSaved);
+}
