@@ -17,10 +17,14 @@ impl Devices {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let qemu = qemu::find(&context.cache, &Shown::new()).map_err(CliError::harness)?;
         let has = capabilities(&context.cache, &qemu).map_err(CliError::harness)?;
-        println!("QEMU {}", has.version);
-        println!(
+        say!("QEMU {}", has.version);
+        say!(
             "{:14} {:3} {:6} {:>9}  {:32} what it is",
-            "device", "has", "target", "msix", "guest drivers"
+            "device",
+            "has",
+            "target",
+            "msix",
+            "guest drivers"
         );
         for kind in catalogue::ALL {
             let entry = catalogue::entry(kind);
@@ -34,7 +38,7 @@ impl Devices {
                 [] => "built in".to_owned(),
                 drivers => drivers.join(" "),
             };
-            println!(
+            say!(
                 "{:14} {:3} {:6} {table:>9}  {drivers:32} {}",
                 entry.name,
                 yes(has.has(kind)),

@@ -26,7 +26,8 @@ impl Doctor {
         let mut good = true;
         let mut say = |ok: bool, what: &str, text: String| {
             good &= ok;
-            println!("{} {what:12} {text}", if ok { "  ok" } else { "  NO" });
+            say!("{} {what:12} {text}", if ok { "  ok" } else { "  NO" });
+            Ok::<_, CliError>(())
         };
         for (tool, why) in [
             (
@@ -47,7 +48,7 @@ impl Doctor {
             } else {
                 format!("not found: {why}")
             };
-            say(found, tool, text);
+            say(found, tool, text)?;
         }
         let capacity = Capacity::of_host(None);
         say(
@@ -58,7 +59,7 @@ impl Doctor {
                 capacity.cpus,
                 capacity.memory.0 / Bytes::MIB
             ),
-        );
+        )?;
         say(
             true,
             "root disks",
@@ -69,7 +70,7 @@ impl Doctor {
                      are in the cache"
                 ),
             },
-        );
+        )?;
         match context.cache.entries() {
             Ok(entries) => {
                 let size: u64 = entries.iter().map(|entry| entry.bytes).sum();
@@ -82,12 +83,12 @@ impl Doctor {
                         entries.len(),
                         size / Bytes::MIB
                     ),
-                );
+                )?;
             }
-            Err(error) => say(false, "cache", error.to_string()),
+            Err(error) => say(false, "cache", error.to_string())?,
         }
         match qemu::find(&context.cache, &Shown::new()) {
-            Err(error) => say(false, "QEMU", error.to_string()),
+            Err(error) => say(false, "QEMU", error.to_string())?,
             Ok(qemu) => {
                 let (major, minor, micro) = qemu.version;
                 let origin = match qemu.origin {
@@ -95,9 +96,9 @@ impl Doctor {
                     Origin::Fetched => "crashdrill's own",
                     Origin::Override => "named by CRASHDRILL_QEMU",
                 };
-                say(true, "QEMU", format!("{major}.{minor}.{micro}, {origin}"));
+                say(true, "QEMU", format!("{major}.{minor}.{micro}, {origin}"))?;
                 match run::capabilities(&context.cache, &qemu) {
-                    Err(error) => say(false, "QEMU", error.to_string()),
+                    Err(error) => say(false, "QEMU", error.to_string())?,
                     Ok(has) => {
                         let lacks: Vec<&str> = catalogue::ALL
                             .into_iter()
@@ -108,16 +109,16 @@ impl Doctor {
                             true => "all of the catalogue".to_owned(),
                             false => format!("all of the catalogue but {}", lacks.join(", ")),
                         };
-                        say(true, "devices", text);
+                        say(true, "devices", text)?;
                     }
                 }
                 match run::accelerator(&context.cache, &qemu, None) {
-                    Err(error) => say(false, "accelerator", error.to_string()),
+                    Err(error) => say(false, "accelerator", error.to_string())?,
                     Ok(choice) => {
                         let why = choice
                             .reason
                             .map_or(String::new(), |why| format!(": {why}"));
-                        say(true, "accelerator", format!("{}{why}", choice.accel));
+                        say(true, "accelerator", format!("{}{why}", choice.accel))?;
                     }
                 }
             }

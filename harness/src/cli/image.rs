@@ -55,7 +55,7 @@ impl Image {
                         .into_iter()
                         .partition(|manifest| matches!(manifest.source, Source::Url(_)));
                     for manifest in cannot {
-                        println!("{}: left out, it would come from a URL", manifest.name);
+                        say!("{}: left out, it would come from a URL", manifest.name);
                     }
                     can.into_iter().map(|manifest| manifest.name).collect()
                 } else {
@@ -63,10 +63,10 @@ impl Image {
                 };
                 for name in names {
                     let image = open(context, &name)?;
-                    println!("{}: kernel {}", image.name, image.kernel.release);
+                    say!("{}: kernel {}", image.name, image.kernel.release);
                 }
             }
-            Action::Show { name } => show(&open(context, &name)?),
+            Action::Show { name } => show(&open(context, &name)?)?,
             Action::Prune { all } => prune(context, all)?,
         }
         Ok(Status::Good)
@@ -100,14 +100,14 @@ fn list(context: &Context) -> Result<(), CliError> {
             Source::Disk(disk) => format!("disk {}", disk.suite),
             Source::Url(_) => "url".to_owned(),
         };
-        println!("{:16} {source:16} {}", manifest.name, manifest.about);
+        say!("{:16} {source:16} {}", manifest.name, manifest.about);
     }
-    println!("\nin the cache {}:", context.cache.root().display());
+    say!("\nin the cache {}:", context.cache.root().display());
     for entry in &entries {
         let age = SystemTime::now()
             .duration_since(entry.filled)
             .unwrap_or_default();
-        println!(
+        say!(
             "  {:5} {:32} {:>5} MiB, {} days old",
             entry.kind.to_string(),
             entry.name,
@@ -118,26 +118,27 @@ fn list(context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn show(image: &Opened) {
-    println!("image    {}", image.name);
-    println!("release  {}", image.kernel.release);
+fn show(image: &Opened) -> Result<(), CliError> {
+    say!("image    {}", image.name);
+    say!("release  {}", image.kernel.release);
     match &image.kernel.boot {
-        BootKernel::Pvh(path) => println!("boots    {} (ELF, PVH)", path.display()),
-        BootKernel::BzImage(path) => println!("boots    {} (bzImage)", path.display()),
+        BootKernel::Pvh(path) => say!("boots    {} (ELF, PVH)", path.display()),
+        BootKernel::BzImage(path) => say!("boots    {} (bzImage)", path.display()),
     }
     match &image.kernel.capture {
         CaptureKernel::Unpacked(path) => {
-            println!("captures {} (bzImage, not compressed)", path.display())
+            say!("captures {} (bzImage, not compressed)", path.display())
         }
-        CaptureKernel::BzImage(path) => println!("captures {} (bzImage)", path.display()),
+        CaptureKernel::BzImage(path) => say!("captures {} (bzImage)", path.display()),
     }
     if let Some(directory) = image.modules.directory() {
-        println!("modules  {}", directory.display());
+        say!("modules  {}", directory.display());
     }
-    println!("packages");
+    say!("packages");
     for (name, version) in &image.packages {
-        println!("  {name} {version}");
+        say!("  {name} {version}");
     }
+    Ok(())
 }
 
 fn prune(context: &Context, all: bool) -> Result<(), CliError> {
@@ -152,7 +153,7 @@ fn prune(context: &Context, all: bool) -> Result<(), CliError> {
     for entry in context.cache.entries().map_err(CliError::harness)? {
         if !wanted.contains(&entry.name) {
             context.cache.remove(&entry).map_err(CliError::harness)?;
-            println!("removed {} {}", entry.kind, entry.name);
+            say!("removed {} {}", entry.kind, entry.name);
         }
     }
     Ok(())

@@ -21,12 +21,12 @@ impl List {
         let mut last = None;
         for drill in &drills {
             if last != Some(&drill.id.scenario) {
-                println!("{}  [{}]", drill.id.scenario, drill.file.display());
-                println!("    {}", drill.scenario.about);
+                say!("{}  [{}]", drill.id.scenario, drill.file.display());
+                say!("    {}", drill.scenario.about);
                 last = Some(&drill.id.scenario);
             }
             if let Some(variant) = &drill.id.variant {
-                println!("    - {variant}");
+                say!("    - {variant}");
             }
         }
         Ok(Status::Good)

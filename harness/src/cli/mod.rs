@@ -1,5 +1,12 @@
 //! The command: one file a subcommand.
 
+/// `println!` for results: that nobody reads on is no failure.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::cli::print(&format!("{}\n", format_args!($($argument)*)))?
+    };
+}
+
 mod check;
 mod compare;
 mod devices;

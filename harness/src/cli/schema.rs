@@ -17,7 +17,7 @@ pub(super) struct Schema {}
 impl Schema {
     pub(super) fn execute(&self) -> Result<Status, CliError> {
         let text = serde_json::to_string_pretty(&json_schema()).map_err(CliError::harness)?;
-        println!("{text}");
+        say!("{text}");
         Ok(Status::Good)
     }
 }

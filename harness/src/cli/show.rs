@@ -51,12 +51,13 @@ impl Show {
 }
 
 fn show(job: &Job) -> Result<(), CliError> {
-    println!("== {}", job.drill.id);
-    println!(
+    say!("== {}", job.drill.id);
+    say!(
         "image            {} (kernel {})",
-        job.image.name, job.image.kernel.release
+        job.image.name,
+        job.image.kernel.release
     );
-    println!("first kernel     {}", job.plan.machine.append);
+    say!("first kernel     {}", job.plan.machine.append);
     match &job.plan.boot {
         BootPlan::Direct(direct) => show_direct(job, direct),
         BootPlan::Disk(distribution) => show_disk(job, distribution),
@@ -64,11 +65,11 @@ fn show(job: &Job) -> Result<(), CliError> {
 }
 
 fn show_disk(job: &Job, distribution: &Distribution) -> Result<(), CliError> {
-    println!("armed by         the distribution's kdump");
-    println!("capture kernel   {}", distribution.capture_commandline);
-    println!("target           {}", job.plan.expectations.target);
-    println!("dumps below      {}", job.plan.dump_directory);
-    println!(
+    say!("armed by         the distribution's kdump");
+    say!("capture kernel   {}", distribution.capture_commandline);
+    say!("target           {}", job.plan.expectations.target);
+    say!("dumps below      {}", job.plan.dump_directory);
+    say!(
         "\n{}",
         String::from_utf8_lossy(&run::command(job, &run::names(job)))
     );
@@ -81,8 +82,8 @@ fn show_disk(job: &Job, distribution: &Distribution) -> Result<(), CliError> {
 
 fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {
     let (first, capture) = run::archives(direct, &job.image).map_err(CliError::harness)?;
-    println!("armed with       {}", direct.first.order.arm.join(" "));
-    println!("capture kernel   {}", direct.capture_commandline);
+    say!("armed with       {}", direct.first.order.arm.join(" "));
+    say!("capture kernel   {}", direct.capture_commandline);
     for driver in &direct.capture.order.drivers {
         let modules: Vec<&str> = driver
             .modules
@@ -94,16 +95,16 @@ fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {
             None if modules.is_empty() => "built in, or loaded before".to_owned(),
             None => modules.join(" "),
         };
-        println!("  loads          {}: {how}", driver.name);
+        say!("  loads          {}: {how}", driver.name);
     }
-    println!(
+    say!(
         "core collector   {}",
         direct.capture.order.collector.join(" ")
     );
-    println!("target           {}", job.plan.expectations.target);
+    say!("target           {}", job.plan.expectations.target);
     let disks = job.plan.machine.file_disks().zip(&direct.contents);
     for ((function, disk), content) in disks {
-        println!(
+        say!(
             "  disk           {} of {}: {content}",
             function.id(),
             disk.size
@@ -115,11 +116,12 @@ fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {
         FailureAction::Shell => "shell".to_owned(),
         FailureAction::DumpToRootfs(root) => format!("dump_to_rootfs {}", root.device),
     };
-    println!(
+    say!(
         "kdump of         {}: on failure {failure}, in the end {}",
-        order.script, order.final_action
+        order.script,
+        order.final_action
     );
-    println!(
+    say!(
         "\n{}",
         String::from_utf8_lossy(&run::command(job, &run::names(job)))
     );
@@ -135,7 +137,7 @@ fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {
 }
 
 fn list(what: &str, archive: &Archive) -> Result<(), CliError> {
-    println!(
+    say!(
         "{what}, {} KiB",
         archive.size().map_err(CliError::harness)? / 1024
     );
@@ -150,8 +152,8 @@ fn list(what: &str, archive: &Archive) -> Result<(), CliError> {
             Node::File(content) => content.size().map_err(CliError::harness)?,
             _ => 0,
         };
-        println!("  {kind}{:04o} {size:>9} {}", entry.mode, path);
+        say!("  {kind}{:04o} {size:>9} {}", entry.mode, path);
     }
-    println!();
+    say!("");
     Ok(())
 }
