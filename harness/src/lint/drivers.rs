@@ -152,7 +152,6 @@ fn certain(conf: &KdumpConf, needed: &[&str]) -> Vec<(String, String)> {
                 Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => &["ext4", "jbd2"],
                 Filesystem::Xfs => &["xfs"],
                 Filesystem::Btrfs => &["btrfs"],
-                Filesystem::Minix => &["minix"],
             };
             add(modules, "the target's file system");
             match device {
@@ -164,6 +163,13 @@ fn certain(conf: &KdumpConf, needed: &[&str]) -> Vec<(String, String)> {
         Some(DumpTarget::Nfs { .. }) => {
             add(&["nfs", "sunrpc", "lockd"], "the target's file system");
             None
+        }
+        Some(DumpTarget::Minix(device)) => {
+            add(&["minix"], "the target's file system");
+            match device {
+                TargetDevice::Node(node) => Some(node),
+                TargetDevice::Uuid(_) | TargetDevice::Label(_) => None,
+            }
         }
         Some(DumpTarget::Virtiofs(_)) => {
             add(&["virtiofs", "fuse"], "the target's file system");

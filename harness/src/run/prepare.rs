@@ -257,7 +257,7 @@ fn problem(error: &PlanError) -> Problem {
         | PlanError::NoRoot => conf,
         PlanError::Flavour(_) => Path::default().key("kdump").key("flavour"),
         PlanError::Disk { device, problem } => match problem {
-            DiskProblem::Conf(_) | DiskProblem::Type(_) => conf,
+            DiskProblem::Conf(_) => conf,
             DiskProblem::Device(_) => devices.index(*device).key("filesystem"),
             DiskProblem::Small { .. } => devices.index(*device).key("size"),
         },

@@ -105,7 +105,6 @@ impl Format {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => 16,
             Filesystem::Xfs => 12,
             Filesystem::Btrfs => 255,
-            Filesystem::Minix => 0,
         };
         if label.len() > most {
             return Err(FormatError::LongLabel {
@@ -129,7 +128,6 @@ impl Format {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => "mke2fs",
             Filesystem::Xfs => "mkfs.xfs",
             Filesystem::Btrfs => "mkfs.btrfs",
-            Filesystem::Minix => "mkfs.minix",
         }
     }
 
@@ -140,7 +138,6 @@ impl Format {
             Filesystem::Ext2 | Filesystem::Ext3 | Filesystem::Ext4 => Bytes(0),
             Filesystem::Xfs => Bytes(300 * Bytes::MIB),
             Filesystem::Btrfs => Bytes(109 * Bytes::MIB),
-            Filesystem::Minix => Bytes(u64::MAX),
         }
     }
 
@@ -162,7 +159,6 @@ impl Format {
             Filesystem::Btrfs => format!(
                 "-q -K -n 16384 -O ^skinny-metadata,^no-holes -R ^free-space-tree -U {uuid}"
             ),
-            Filesystem::Minix => String::new(),
         };
         let mut words: Vec<String> = options.split_whitespace().map(str::to_owned).collect();
         words.extend(["-L".to_owned(), self.label.clone()]);

@@ -38,7 +38,7 @@ impl Target {
             }
             Some(Filesystem::Xfs) => Holds::Xfs(Xfs::open(device)?),
             Some(Filesystem::Btrfs) => Holds::Btrfs(Btrfs::open(device)?),
-            Some(Filesystem::Minix) | None => {
+            None => {
                 return Err(TargetError::FileSystem(
                     "it is not ext2, ext3, ext4, xfs or btrfs".to_owned(),
                 ));

@@ -3,7 +3,7 @@
 
 use super::dracut::{self, Argument};
 use super::read::mounted;
-use super::{DumpTarget, Filesystem, KdumpConf, Written};
+use super::{DumpTarget, KdumpConf, Written};
 use crate::kdump::error::{ConfError, ConfigFile, Fault, Faults, placed, shown};
 use crate::kdump::words::shell_words;
 
@@ -48,10 +48,7 @@ fn unfollowed(line: &Written) -> Option<(String, &'static str)> {
     arguments.iter().find_map(|argument| match argument {
         Argument::Omit(_) | Argument::Add(_) => None,
         Argument::Mount(mount) => match mounted(mount) {
-            Some(DumpTarget::Filesystem { filesystem, .. }) if filesystem != Filesystem::Minix => {
-                None
-            }
-            Some(DumpTarget::Nfs { .. }) => None,
+            Some(DumpTarget::Filesystem { .. } | DumpTarget::Nfs { .. }) => None,
             _ => Some((
                 format!("`dracut_args --mount \"{}\"`", shown(mount)),
                 "mount a file system on a local disk, such as \"/dev/nvme0n1 /kdumproot ext4\"",

@@ -102,6 +102,8 @@ pub enum DumpTarget {
         /// The server, by name or address.
         host: String,
     },
+    /// `minix DEVICE`: accepted by every kdumpctl, though hardly any kernel still has it.
+    Minix(TargetDevice),
     /// `virtiofs TAG`, of 2022: a directory of the host that the guest runs on.
     Virtiofs(String),
 }
@@ -127,8 +129,6 @@ pub enum Filesystem {
     Xfs,
     /// Btrfs.
     Btrfs,
-    /// Minix.
-    Minix,
 }
 
 impl Filesystem {
@@ -140,7 +140,6 @@ impl Filesystem {
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
-            Self::Minix => "minix",
         }
     }
 

@@ -394,7 +394,10 @@ impl Reader {
 
 fn is_target(option: &str) -> bool {
     Filesystem::named(option).is_some()
-        || matches!(option, "raw" | "nfs" | "nfs4" | "net" | "ssh" | "virtiofs")
+        || matches!(
+            option,
+            "minix" | "raw" | "nfs" | "nfs4" | "net" | "ssh" | "virtiofs"
+        )
 }
 
 /// Options whose lines before RHEL 8 all count.
@@ -413,6 +416,7 @@ fn target(line: &OptionLine<'_>) -> Result<DumpTarget, Fault> {
         "raw" => Err(line
             .on_value(format!("Bad raw disk {}", shown(value)))
             .help("write a device, such as `raw /dev/nvme0n1`")),
+        "minix" => on_device(line).map(DumpTarget::Minix),
         "virtiofs" => Ok(DumpTarget::Virtiofs(value.to_owned())),
         "ssh" | "net" if value.contains('@') || line.option == "ssh" => login(line),
         "nfs" | "nfs4" | "net" => export(value).filter(|_| one_word).ok_or_else(|| {
@@ -420,23 +424,24 @@ fn target(line: &OptionLine<'_>) -> Result<DumpTarget, Fault> {
                 .help(format!("write `{} server:/export`", line.option))
         }),
         option => match Filesystem::named(option) {
-            Some(filesystem) => filesystem_target(line, filesystem),
+            Some(filesystem) => Ok(DumpTarget::Filesystem {
+                filesystem,
+                device: on_device(line)?,
+            }),
             // Every option that reaches this is a target.
             None => Err(line.on_option(format!("Invalid kdump config option {}", shown(option)))),
         },
     }
 }
 
-fn filesystem_target(line: &OptionLine<'_>, filesystem: Filesystem) -> Result<DumpTarget, Fault> {
-    match device(line.value) {
-        Some(device) => Ok(DumpTarget::Filesystem { filesystem, device }),
-        None => Err(line
-            .on_value(format!("Dump target {} is invalid", shown(line.value)))
+fn on_device(line: &OptionLine<'_>) -> Result<TargetDevice, Fault> {
+    device(line.value).ok_or_else(|| {
+        line.on_value(format!("Dump target {} is invalid", shown(line.value)))
             .help(format!(
                 "write a device, UUID= or LABEL=, such as `{} /dev/nvme0n1`",
                 line.option
-            ))),
-    }
+            ))
+    })
 }
 
 fn device(value: &str) -> Option<TargetDevice> {

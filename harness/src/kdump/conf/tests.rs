@@ -307,6 +307,22 @@ fn warnings() {
     }
 }
 
+#[test]
+fn minix_is_accepted_and_not_acted_out() {
+    for flavour in [
+        Flavour::Rhel6,
+        Flavour::Rhel7,
+        Flavour::Rhel9,
+        Flavour::Fedora,
+    ] {
+        let text = "minix /dev/sdb1\n";
+        let conf = KdumpConf::parse(text, flavour).unwrap();
+        let device = TargetDevice::Node("/dev/sdb1".to_owned());
+        assert_eq!(conf.target, Some(DumpTarget::Minix(device)));
+        assert_eq!(conf.not_emulated(text).len(), 1);
+    }
+}
+
 proptest! {
     #[test]
     fn any_text(text in "((path|ext4|raw|dracut_args|default|core_collector|nfs|ssh|[a-z]*)?[ \"'\\\\#=\t\r\n\\PC]{0,12}){0,4}") {

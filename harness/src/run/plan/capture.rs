@@ -122,6 +122,7 @@ impl Capture<'_> {
                     network: remote.network.clone(),
                 });
             }
+            Some(DumpTarget::Minix(_)) => return Err(PlanError::NotEmulated("`minix`")),
             Some(DumpTarget::Virtiofs(_)) => return Err(PlanError::NotEmulated("`virtiofs`")),
             None => {
                 let disk = self

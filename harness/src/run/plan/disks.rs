@@ -19,9 +19,6 @@ pub enum DiskProblem {
     /// The scenario's own.
     #[error(transparent)]
     Device(FormatError),
-    /// Of a type that is not made here.
-    #[error("a disk with {0} cannot be made here; ext2, ext3, ext4, xfs and btrfs can")]
-    Type(&'static str),
     /// Too small for its file system.
     #[error("a disk of {size} is too small for {filesystem}, which needs {smallest}")]
     Small {
@@ -70,9 +67,6 @@ pub(super) fn content(
     let Some(filesystem) = wanted.filesystem else {
         return Ok(Content::Blank);
     };
-    if filesystem == Filesystem::Minix {
-        return Err(DiskProblem::Type(filesystem.name()));
-    }
     let mut format = Format::new(filesystem);
     let problem = |own: bool| {
         move |error| match own {
@@ -160,9 +154,13 @@ fn target(conf: &KdumpConf) -> Wanted {
             }
         }
         Some(DumpTarget::Raw(_)) => Wanted::new(None),
-        Some(DumpTarget::Nfs { .. } | DumpTarget::Ssh { .. } | DumpTarget::Virtiofs(_)) | None => {
-            Wanted::new(Some(Filesystem::Ext4))
-        }
+        Some(
+            DumpTarget::Nfs { .. }
+            | DumpTarget::Ssh { .. }
+            | DumpTarget::Minix(_)
+            | DumpTarget::Virtiofs(_),
+        )
+        | None => Wanted::new(Some(Filesystem::Ext4)),
     }
 }
 
