@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::model::{Apic, Chipset, Device, DeviceKind, DumpServer, Scenario, SysconfigFile};
+use super::model::{Apic, Boot, Chipset, Device, DeviceKind, DumpServer, Scenario, SysconfigFile};
 use super::path::Path;
 use crate::kdump::commandline::last_value;
 use crate::kdump::configuration::Configuration;
@@ -301,6 +301,9 @@ fn device_alone(
 /// What the dump target has to be by kdump.conf: a disk, or a network adapter. One that cannot be
 /// read says neither.
 fn over_network(scenario: &Scenario) -> Option<bool> {
+    if scenario.boot == Boot::Disk {
+        return Some(false);
+    }
     Some(match Configuration::read(&scenario.kdump).ok()? {
         Configuration::Kdumpctl { conf, .. } => {
             conf.target.is_some_and(|target| target.is_remote())

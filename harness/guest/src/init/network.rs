@@ -112,6 +112,10 @@ pub(crate) fn bring_up(init: &mut Init, network: &Network, limit: Duration) -> O
             return None;
         }
     };
+    // The kernel's own ICMP comes over it: without, nobody learns that a host is not there.
+    if let Err(failure) = loopback_up() {
+        init.failed(&failure);
+    }
     let interface = links.wait(limit, || find(&network.mac));
     let mut error = None;
     let mut carrier = false;
