@@ -46,14 +46,21 @@ fn trials(root: &Path, arguments: &Arguments) -> Result<Vec<Trial>, String> {
             .collect());
     }
     let cache = Cache::from_env().map_err(|error| text(&error))?;
-    let prepared = run::prepare(&project, &cache, drills, None, Shell::No, &Lines)
+    let prepared = run::prepare_possible(&project, &cache, drills, None, Shell::No, &Lines)
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
     let snapshots = Arc::new(project.snapshots());
     let trials = prepared.jobs.into_iter().map(|job| {
         let snapshots = snapshots.clone();
         Trial::test(job.drill.id.to_string(), move || drill(&job, &snapshots))
     });
-    Ok(trials.collect())
+    let missing = prepared.missing.into_iter().flat_map(|missing| {
+        let error = missing.error.to_string();
+        missing.drills.into_iter().map(move |id| {
+            let error = error.clone();
+            Trial::test(id.to_string(), move || Err(error.into()))
+        })
+    });
+    Ok(trials.chain(missing).collect())
 }
 
 fn drill(job: &Job, snapshots: &Path) -> Result<(), Failed> {

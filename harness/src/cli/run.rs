@@ -12,7 +12,7 @@ use super::progress::Shown;
 use super::{CliError, Context, Status};
 use crate::machine::{Accel, AccelChoice};
 use crate::report::{Compared, Finished, Terminal, Totals, write_json, write_junit};
-use crate::run::{self, DrillResult, HarnessError, Job, Shell};
+use crate::run::{self, DrillResult, HarnessError, Job, MissingImage, Shell};
 use crate::scenario::Drill;
 use crate::snapshot::{compare, text};
 
@@ -120,7 +120,7 @@ pub(super) fn drills(
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let drills = drills(context, &self.paths, &self.variant)?;
-        let prepared = run::prepare(
+        let prepared = run::prepare_possible(
             &context.project,
             &context.cache,
             drills,
@@ -130,16 +130,27 @@ impl Run {
         )?;
         announce(&prepared.accel);
         let runtime = run::runtime().map_err(CliError::harness)?;
-        runtime.block_on(self.drive(context, prepared.jobs))
+        runtime.block_on(self.drive(context, prepared.jobs, prepared.missing))
     }
 
-    async fn drive(self, context: &Context, jobs: Vec<Job>) -> Result<Status, CliError> {
+    async fn drive(
+        self,
+        context: &Context,
+        jobs: Vec<Job>,
+        missing: Vec<MissingImage>,
+    ) -> Result<Status, CliError> {
         let mut signals = Signals::new()?;
         let begin = Instant::now();
         let jobs: Vec<Arc<Job>> = jobs.into_iter().map(Arc::new).collect();
-        let names = jobs.iter().map(|job| job.drill.id.to_string()).collect();
-        let mut terminal = Terminal::new(names);
+        let lost: Vec<Finished> = missing.into_iter().flat_map(without_image).collect();
+        let ids = jobs.iter().map(|job| &job.drill.id);
+        let ids = ids.chain(lost.iter().map(|drill| &drill.id));
+        let mut terminal = Terminal::new(ids.map(ToString::to_string).collect());
         let mut finished = Vec::new();
+        for (index, drill) in (jobs.len()..).zip(lost) {
+            terminal.finished(index, &drill);
+            finished.push((index, drill));
+        }
         let end = drive(
             &jobs,
             self.jobs,
@@ -200,6 +211,15 @@ impl Run {
             kept,
         }))
     }
+}
+
+/// The drills of an image that cannot be had, none of which can run.
+fn without_image(missing: MissingImage) -> impl Iterator<Item = Finished> {
+    let error = missing.error.to_string();
+    missing.drills.into_iter().map(move |id| Finished {
+        id,
+        result: Err(HarnessError::Image(error.clone())),
+    })
 }
 
 /// Says on which accelerator the drills run, and why.

@@ -25,7 +25,7 @@ pub use plan::{
     BadPattern, BootPlan, Direct, DiskProblem, Plan, PlanError, RemoteError, ServerPlan, Shell,
     Stage, Supplies, TextFile,
 };
-pub use prepare::{PrepareError, Prepared, prepare};
+pub use prepare::{MissingImage, PrepareError, Prepared, prepare, prepare_possible};
 pub use schedule::{Capacity, Load, all, one};
 
 use crate::image::{Image, Qemu};
@@ -117,6 +117,9 @@ pub enum HarnessError {
     /// /init speaks a language that this crashdrill does not understand.
     #[error("the guest's report is not understood: {0}")]
     Report(ReportError),
+    /// The drill's image could not be made ready.
+    #[error("{0}")]
+    Image(String),
     /// An archive or a disk could not be made.
     #[error("cannot make {what}: {source}")]
     Assemble {

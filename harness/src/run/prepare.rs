@@ -20,18 +20,29 @@ use crate::machine::probe::Lacking;
 use crate::machine::{self, Accel, AccelChoice, MachineError, catalogue};
 use crate::project::Project;
 use crate::scenario::model::Device;
-use crate::scenario::{BadScenario, Drill, Path, Problem};
+use crate::scenario::{BadScenario, Drill, DrillId, Path, Problem};
 use crate::suggest;
 
 /// Everything that a run needs.
 #[derive(Debug)]
 pub struct Prepared {
-    /// One for each drill, in the order of the drills.
+    /// One for each drill whose image is there, in the order of the drills.
     pub jobs: Vec<Job>,
+    /// Images that cannot be had; none after [`prepare`].
+    pub missing: Vec<MissingImage>,
     /// Which accelerator, and why.
     pub accel: AccelChoice,
     /// The QEMU.
     pub qemu: Arc<Qemu>,
+}
+
+/// An image that cannot be had.
+#[derive(Debug)]
+pub struct MissingImage {
+    /// The drills that need it.
+    pub drills: Vec<DrillId>,
+    /// Why.
+    pub error: ImageError,
 }
 
 /// Why a run cannot begin.
@@ -65,6 +76,26 @@ pub fn prepare(
     shell: Shell,
     progress: &dyn Progress,
 ) -> Result<Prepared, PrepareError> {
+    let mut prepared = prepare_possible(project, cache, drills, accel, shell, progress)?;
+    match prepared.missing.pop() {
+        Some(missing) => Err(missing.error.into()),
+        None => Ok(prepared),
+    }
+}
+
+/// [`prepare`] for drills that do not depend on each other: an image that this host cannot make or
+/// fetch keeps only its own drills from running.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub fn prepare_possible(
+    project: &Project,
+    cache: &Cache,
+    drills: Vec<Drill>,
+    accel: Option<Accel>,
+    shell: Shell,
+    progress: &dyn Progress,
+) -> Result<Prepared, PrepareError> {
     let qemu = Arc::new(qemu::find(cache, progress)?);
     let capabilities = capabilities(cache, &qemu)?;
     let accel = accelerator(cache, &qemu, accel)?;
@@ -72,7 +103,7 @@ pub fn prepare(
     let mut jobs = Vec::new();
     let mut supplies = Remote::default();
     for drill in drills {
-        let Some(image) = images.get(&drill.scenario.image).cloned() else {
+        let Some(image) = images.opened.get(&drill.scenario.image).cloned() else {
             continue;
         };
         let token = token().map_err(PrepareError::Random)?;
@@ -111,7 +142,17 @@ pub fn prepare(
             qemu: qemu.clone(),
         });
     }
-    Ok(Prepared { jobs, accel, qemu })
+    Ok(Prepared {
+        jobs,
+        missing: images.missing,
+        accel,
+        qemu,
+    })
+}
+
+struct Images {
+    opened: BTreeMap<String, Arc<Image>>,
+    missing: Vec<MissingImage>,
 }
 
 fn images(
@@ -119,11 +160,16 @@ fn images(
     cache: &Cache,
     drills: &[Drill],
     progress: &dyn Progress,
-) -> Result<BTreeMap<String, Arc<Image>>, PrepareError> {
+) -> Result<Images, PrepareError> {
     let load = |name: &str| Manifest::load(&project.image(name));
     let mut images = BTreeMap::new();
+    let mut missing = BTreeMap::<&str, MissingImage>::new();
     for drill in drills {
         let name = &drill.scenario.image;
+        if let Some(missing) = missing.get_mut(name.as_str()) {
+            missing.drills.push(drill.id.clone());
+            continue;
+        }
         if images.contains_key(name) {
             continue;
         }
@@ -140,10 +186,20 @@ fn images(
             return Err(Box::new(drill.refuse(&[problem.help(help)])).into());
         }
         let manifest = load(name)?;
-        let image = Image::open(&manifest, &load, cache, progress)?;
-        images.insert(name.clone(), Arc::new(image));
+        match Image::open(&manifest, &load, cache, progress) {
+            Ok(image) => {
+                images.insert(name.clone(), Arc::new(image));
+            }
+            Err(error) => {
+                let drills = vec![drill.id.clone()];
+                missing.insert(name, MissingImage { drills, error });
+            }
+        }
     }
-    Ok(images)
+    Ok(Images {
+        opened: images,
+        missing: missing.into_values().collect(),
+    })
 }
 
 /// What drills over the network share: fetched for the first, and only then.
