@@ -1,15 +1,15 @@
 //! `crashdrill compare`.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, value_parser};
 
-use super::drive::{End, Signals, drive, keep_if};
+use super::drive::{End, Results, Signals, drive};
 use super::named::{self, named};
 use super::progress::Shown;
-use super::run::{AccelArgument, announce, unwritable};
+use super::run::{announce, unwritable};
 use super::{CliError, Context, Status, print, width};
 use crate::proof::{Configuration, Proof, Run, Side, changes};
 use crate::report::{Terminal, proof_json, proof_text};
@@ -38,18 +38,8 @@ pub(super) struct Compare {
     /// Drills at once [default: as many as CPUs and memory allow].
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Keep console log, reports, QEMU's command line, initramfs and disk of every drill.
-    #[arg(long)]
-    keep: bool,
-    /// Where kept drills go.
-    #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
-    keep_in: PathBuf,
-    /// Write all of it as JSON; `-` is standard output, instead of the text.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// What runs the guests' instructions.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelArgument,
+    #[command(flatten)]
+    results: Results,
 }
 
 static HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -81,7 +71,7 @@ impl Compare {
             &context.project,
             &context.cache,
             drills,
-            self.accel.into(),
+            self.results.accel.into(),
             Shell::No,
             &Shown::new(),
         )?;
@@ -161,7 +151,7 @@ impl Compare {
     }
 
     fn taken(&self, name: &str, job: &Job, drill: &DrillResult) -> Result<Run, CliError> {
-        let kept = keep_if(self.keep, &self.keep_in.join(name), job, drill)?;
+        let kept = self.results.kept(name, job, drill)?;
         Ok(Run {
             outcome: normalise(&drill.outcome),
             elapsed: drill.elapsed,
@@ -172,11 +162,11 @@ impl Compare {
 
     fn tell(&self, proof: &Proof) -> Result<(), CliError> {
         let json = || proof_json(proof).map_err(CliError::harness);
-        if self.json.as_deref() == Some(Path::new("-")) {
+        if self.results.json.as_deref() == Some(Path::new("-")) {
             return print(&json()?);
         }
         print(&proof_text(proof, width()))?;
-        match &self.json {
+        match &self.results.json {
             Some(file) => std::fs::write(file, json()?).map_err(unwritable(file)),
             None => Ok(()),
         }

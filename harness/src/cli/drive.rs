@@ -2,16 +2,51 @@
 //! drills has in common.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::CliError;
-use super::run::unwritable;
+use super::run::{AccelArgument, unwritable};
 use crate::report::Terminal;
 use crate::run::{self, Capacity, DrillResult, Event, HarnessError, Job};
+
+/// What happens to the results of drills that prove something together.
+#[derive(Debug, Args)]
+pub(super) struct Results {
+    /// Keep console log, reports, QEMU's command line, initramfs and disk of every drill.
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Where kept drills go.
+    #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
+    pub(super) keep_in: PathBuf,
+    /// Write all of it as JSON; `-` is standard output, instead of the text.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// What runs the guests' instructions.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) accel: AccelArgument,
+}
+
+impl Results {
+    /// Keeps everything that a drill leaves, if that is asked for.
+    pub(super) fn kept(
+        &self,
+        name: &str,
+        job: &Job,
+        drill: &DrillResult,
+    ) -> Result<Option<PathBuf>, CliError> {
+        if !self.keep {
+            return Ok(None);
+        }
+        let directory = self.keep_in.join(name);
+        run::keep(&directory, job, drill, true).map_err(unwritable(&directory))?;
+        Ok(Some(directory))
+    }
+}
 
 /// SIGINT and SIGTERM, from now on. What comes between two drives is not lost.
 pub(super) struct Signals {
@@ -78,18 +113,4 @@ pub(super) async fn drive(
             },
         }
     }
-}
-
-/// Keeps everything that a drill leaves in `directory`, if that is asked for.
-pub(super) fn keep_if(
-    asked: bool,
-    directory: &Path,
-    job: &Job,
-    drill: &DrillResult,
-) -> Result<Option<PathBuf>, CliError> {
-    if !asked {
-        return Ok(None);
-    }
-    run::keep(directory, job, drill, true).map_err(unwritable(directory))?;
-    Ok(Some(directory.to_owned()))
 }

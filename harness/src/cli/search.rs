@@ -1,15 +1,15 @@
 //! `crashdrill search`.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::drive::{End, Signals, drive, keep_if};
+use super::drive::{End, Results, Signals, drive};
 use super::named::{self, named};
 use super::progress::Shown;
-use super::run::{AccelArgument, announce, unwritable};
+use super::run::{announce, unwritable};
 use super::{CliError, Context, Status, print, width};
 use crate::machine::catalogue;
 use crate::report::{Terminal, search_head, search_json, search_text, trial_line};
@@ -46,18 +46,8 @@ pub(super) struct Search {
     /// other sizes, else 1].
     #[arg(long, value_name = "VALUE")]
     step: Option<String>,
-    /// Keep console log, reports, QEMU's command line, initramfs and disk of every boot.
-    #[arg(long)]
-    keep: bool,
-    /// Where kept drills go.
-    #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
-    keep_in: PathBuf,
-    /// Write all of it as JSON; `-` is standard output, instead of the text.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// What runs the guests' instructions.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelArgument,
+    #[command(flatten)]
+    results: Results,
 }
 
 static HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -163,7 +153,7 @@ impl Search {
             &context.project,
             &context.cache,
             vec![drill],
-            self.accel.into(),
+            self.results.accel.into(),
             Shell::No,
             &Shown::new(),
         );
@@ -205,7 +195,7 @@ impl Search {
     }
 
     fn taken(&self, name: &str, job: &Job, drill: &DrillResult) -> Result<Boot, CliError> {
-        let kept = keep_if(self.keep, &self.keep_in.join(name), job, drill)?;
+        let kept = self.results.kept(name, job, drill)?;
         Ok(Boot {
             outcome: normalise(&drill.outcome),
             elapsed: drill.elapsed,
@@ -218,7 +208,7 @@ impl Search {
 
     /// Text for people: on standard output, unless that is for JSON.
     fn say(&self, text: &str) -> Result<(), CliError> {
-        match self.json.as_deref() == Some(Path::new("-")) {
+        match self.results.json.as_deref() == Some(Path::new("-")) {
             true => {
                 anstream::eprint!("{text}");
                 Ok(())
@@ -228,7 +218,7 @@ impl Search {
     }
 
     fn write(&self, found: &Found) -> Result<(), CliError> {
-        let Some(file) = &self.json else {
+        let Some(file) = &self.results.json else {
             return Ok(());
         };
         let json = search_json(found).map_err(CliError::harness)?;

@@ -19,10 +19,10 @@ use super::assemble::{self, Assembled};
 use super::serving::Server;
 use super::{Began, BootPlan, Direct, DrillResult, Event, HarnessError, Job, Plan};
 use crate::console::Terminal;
-use crate::image::BootKernel;
+use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
 use crate::machine::qmp::{self, Known, QmpError};
-use crate::machine::{Input, Inputs, Machine, MachineError, Shutdown};
+use crate::machine::{Input, Inputs, Machine, MachineError, MachinePlan, Shutdown};
 use crate::scenario::model::Limits;
 use crate::target::{BlockDevice, Content, Target, TargetError};
 use crate::units::Bytes;
@@ -126,36 +126,37 @@ pub(super) async fn run(
 
 /// Starts the dump server, if there is one, and the drill's machine. They boot side by side.
 async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine), MachineError> {
+    let own = (&files.initramfs, &files.disks[..]);
+    let start = |link| boot(job, &job.plan.machine, &job.image, own, link);
     let (Some(plan), Some(image), Some(server)) = (job.plan.server(), &job.server, &files.server)
     else {
-        return Ok((None, start_machine(job, files, None).await?));
+        return Ok((None, start(None).await?));
     };
     // The harness keeps neither end: each is closed when its QEMU has ended.
     let (theirs, ours) = cable()?;
     let server = Server::start(job, plan, image, server, theirs.as_fd()).await?;
-    let machine = start_machine(job, files, Some(ours.as_fd())).await?;
+    let machine = start(Some(ours.as_fd())).await?;
     Ok((Some(server), machine))
 }
 
-async fn start_machine(
+/// Starts a machine on its image's kernel.
+pub(super) async fn boot(
     job: &Job,
-    files: &Assembled,
+    machine: &MachinePlan,
+    image: &Image,
+    (initramfs, disks): (&File, &[File]),
     link: Option<BorrowedFd<'_>>,
 ) -> Result<Machine, MachineError> {
-    let kernel = match &job.image.kernel.boot {
+    let kernel = match &image.kernel.boot {
         BootKernel::Pvh(path) | BootKernel::BzImage(path) => Input::Path(path),
     };
     let inputs = Inputs {
         kernel,
-        initrd: Input::Open(files.initramfs.as_fd()),
-        disks: files
-            .disks
-            .iter()
-            .map(|disk| Input::Open(disk.as_fd()))
-            .collect(),
+        initrd: Input::Open(initramfs.as_fd()),
+        disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         link,
     };
-    Machine::start(job.qemu.command(), &job.plan.machine, &inputs).await
+    Machine::start(job.qemu.command(), machine, &inputs).await
 }
 
 /// Why the watch is over.

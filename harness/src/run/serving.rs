@@ -1,7 +1,6 @@
 //! The dump server while a drill runs: started beside it, ready before the capture kernel needs it,
 //! and stopped in good order, so that all it took is on its disk.
 
-use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
 use super::assemble::ServerFiles;
-use super::drill::{GATHER, gathered};
+use super::drill::{GATHER, boot, gathered};
 use super::{HarnessError, Job, ServerPlan};
-use crate::image::{BootKernel, Image};
-use crate::machine::{Input, Inputs, Machine, MachineError};
+use crate::image::Image;
+use crate::machine::{Machine, MachineError};
 
 /// How long the server may take to write out what it holds, and to power off.
 const STOP: Duration = Duration::from_secs(120);
@@ -48,22 +47,11 @@ impl Server {
         files: &ServerFiles,
         cable: BorrowedFd<'_>,
     ) -> Result<Self, MachineError> {
-        let kernel = match &image.kernel.boot {
-            BootKernel::Pvh(path) | BootKernel::BzImage(path) => Input::Path(path),
-        };
-        let inputs = Inputs {
-            kernel,
-            initrd: Input::Open(files.initramfs.as_fd()),
-            disks: files
-                .disks
-                .iter()
-                .map(|disk| Input::Open(disk.as_fd()))
-                .collect(),
-            link: Some(cable),
-        };
+        let own = (&files.initramfs, &files.disks[..]);
+        let machine = boot(job, &plan.machine, image, own, Some(cable)).await?;
         let device = plan.machine.target().map(|function| function.id());
         Ok(Self {
-            machine: Machine::start(job.qemu.command(), &plan.machine, &inputs).await?,
+            machine,
             device: device.unwrap_or_default(),
             lines: report::Lines::new(),
             ready: false,

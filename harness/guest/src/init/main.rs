@@ -12,7 +12,6 @@ mod agent;
 mod capture;
 mod child;
 mod console;
-mod date;
 mod drivers;
 mod entropy;
 mod error;

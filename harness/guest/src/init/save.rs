@@ -4,15 +4,15 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crashdrill_guest::console::{RHEL6_COMPLETE, SAVING, SAVING_COMPLETE};
 use crashdrill_guest::order::{CaptureOrder, Script};
 use crashdrill_guest::report::{Exit, Report};
+use crashdrill_guest::utc::Utc;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::sync;
 
-use crate::date::date;
 use crate::error::{Context, Failure};
 use crate::{Init, child, console, system};
 
@@ -53,7 +53,7 @@ pub(crate) fn to_filesystem(
     host_ip: &str,
 ) -> Result<String, Failed> {
     let script = order.script;
-    let name = format!("{host_ip}-{}", date(SystemTime::now()));
+    let name = directory_name(host_ip);
     let directory = script.directory(mount_point, &order.path, &name);
     for line in script.saving_to(&node.display().to_string(), &directory) {
         console::print(&line);
@@ -303,6 +303,13 @@ pub(crate) fn log(init: &mut Init, script: Script, directory: Option<&str>) {
         init.failed(&failure);
     }
     sync();
+}
+
+/// `<IP>-` and `date +%Y-%m-%d-%T`, in UTC.
+pub(crate) fn directory_name(host_ip: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = Utc::since_1970(now.map_or(0, |since| since.as_secs()));
+    format!("{host_ip}-{}-{}", now.date(), now.time())
 }
 
 #[cfg(test)]

@@ -3,13 +3,11 @@
 
 use std::fs::{self, File};
 use std::process::Command;
-use std::time::SystemTime;
 
 use crashdrill_guest::console::{RHEL6_COMPLETE, SAVING, SAVING_COMPLETE};
 use crashdrill_guest::order::{CaptureOrder, Script};
 use crashdrill_guest::report::{Exit, Report};
 
-use crate::date::date;
 use crate::save::{self, Failed};
 use crate::{Init, child, console, system};
 
@@ -94,7 +92,7 @@ pub(crate) fn save(
 ) -> Result<String, Failed> {
     let script = order.script;
     let location = login.location();
-    let directory = format!("{}/{host_ip}-{}", order.path, date(SystemTime::now()));
+    let directory = format!("{}/{}", order.path, save::directory_name(host_ip));
     console::print(&match script {
         Script::Rhel6 => format!("Saving to remote location {location}"),
         _ => format!("kdump: saving to {location}:{directory}"),

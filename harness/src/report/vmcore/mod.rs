@@ -3,6 +3,7 @@
 
 mod json;
 
+use crashdrill_guest::utc::Utc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -248,28 +249,10 @@ fn vmcoreinfo(page: &mut Page, found: &Inspection) {
     }
 }
 
-/// `2026-11-25 23:28:22 UTC`, by the proleptic Gregorian calendar.
+/// `2026-11-25 23:28:22 UTC`.
 fn utc(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The calendar repeats itself after 400 years; years that begin in March end with the leap day.
-    let days = days.saturating_add(719_468);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    format!(
-        "{:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-        era * 400 + year + next,
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    let utc = Utc::since_1970(seconds);
+    format!("{} {} UTC", utc.date(), utc.time())
 }
 
 #[cfg(test)]
