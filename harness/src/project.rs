@@ -31,7 +31,9 @@ pub enum ProjectError {
         source: io::Error,
     },
     /// A path that is neither a scenario nor a directory of them.
-    #[error("{0} is no scenario: its name does not end in .yaml")]
+    #[error(
+        "{0} is no scenario: write a file that ends in .yaml, or the name of one in scenarios/"
+    )]
     NoScenario(PathBuf),
     /// A directory without scenarios.
     #[error("{0} holds no scenario (*.yaml)")]
@@ -82,7 +84,7 @@ impl Project {
     }
 
     /// The scenario files that the user means: files as they are, directories for all `*.yaml` in
-    /// them, nothing for scenarios/.
+    /// them, names for files in scenarios/, nothing for all of scenarios/.
     pub fn scenarios(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, ProjectError> {
         let all = [self.root.join("scenarios")];
         let paths = if paths.is_empty() { &all[..] } else { paths };
@@ -99,6 +101,10 @@ impl Project {
                 .is_some_and(|extension| extension == "yaml")
             {
                 files.push(path.clone());
+            } else if let Some(name) = path.to_str().filter(|name| !name.contains('/'))
+                && self.scenario(name).is_file()
+            {
+                files.push(self.scenario(name));
             } else {
                 return Err(ProjectError::NoScenario(path.clone()));
             }
@@ -125,4 +131,33 @@ fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_by_file_directory_and_name() {
+        let root = tempfile::tempdir().unwrap();
+        for directory in ["scenarios", "images", "snapshots"] {
+            std::fs::create_dir(root.path().join(directory)).unwrap();
+        }
+        let file = |name: &str| root.path().join("scenarios").join(name);
+        for name in ["a.yaml", "b.yaml", "notes.txt"] {
+            std::fs::write(file(name), "").unwrap();
+        }
+        let project = Project::at(root.path().to_owned()).unwrap();
+        let found = |path: &str| project.scenarios(&[PathBuf::from(path)]);
+        assert_eq!(
+            project.scenarios(&[]).unwrap(),
+            [file("a.yaml"), file("b.yaml")]
+        );
+        assert_eq!(found("b").unwrap(), [file("b.yaml")]);
+        assert_eq!(found("x/y.yaml").unwrap(), [PathBuf::from("x/y.yaml")]);
+        for none in ["c", "notes.txt", "scenarios/b", "../a"] {
+            let error = found(none).unwrap_err();
+            assert!(matches!(error, ProjectError::NoScenario(_)), "{error}");
+        }
+    }
 }

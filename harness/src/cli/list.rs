@@ -11,7 +11,8 @@ use super::{CliError, Context, Status};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  crashdrill list scenarios/")]
 pub(super) struct List {
-    /// Scenario files, or directories of them [default: scenarios/].
+    /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
+    /// scenarios/].
     paths: Vec<PathBuf>,
 }
 

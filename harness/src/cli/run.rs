@@ -25,7 +25,8 @@ Examples:
   crashdrill run --junit drills.xml --json drills.json   for CI
   crashdrill run my.yaml --keep                          keep console log, disk and initramfs")]
 pub(super) struct Run {
-    /// Scenario files, or directories of them [default: scenarios/].
+    /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
+    /// scenarios/].
     paths: Vec<PathBuf>,
     /// Only this variant; may be given several times.
     #[arg(long, value_name = "NAME")]

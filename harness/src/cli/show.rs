@@ -20,7 +20,7 @@ Example:
 Kernel, initramfs and disks reach QEMU as open files without a name; here they are shown under the
 names that `crashdrill run --keep` gives them.")]
 pub(super) struct Show {
-    /// Scenario files, or directories of them.
+    /// Scenario files, directories of them, or names of files in scenarios/.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Only this variant; may be given several times.
