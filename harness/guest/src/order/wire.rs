@@ -10,7 +10,7 @@ use super::{
 use crate::words::{Line, SyntaxError, Words};
 
 impl Order {
-    /// The text of the file at [`ORDER_PATH`].
+    /// The text of the file at [`ORDER_PATH`](super::ORDER_PATH).
     pub fn encode(&self) -> String {
         match self {
             Order::First(order) => order.encode(),
