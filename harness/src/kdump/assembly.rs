@@ -1,5 +1,6 @@
 //! A capture kernel's command line, put together step by step.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -79,7 +80,9 @@ impl Assembly {
 
     /// Removes parameters, with and without a value.
     pub(super) fn remove(&mut self, by: &'static str, parameters: &[&str]) {
-        self.remove_words(by, |word| parameters.contains(&name(word)));
+        // A line and a KDUMP_COMMANDLINE_REMOVE can have thousands of words each.
+        let parameters: HashSet<&str> = parameters.iter().copied().collect();
+        self.remove_words(by, |word| parameters.contains(name(word)));
     }
 
     pub(super) fn append(&mut self, by: &'static str, text: &str) {

@@ -224,6 +224,10 @@ impl Reader {
             .filter(|(name, _)| !KEYS.contains(&name.as_str()))
             .collect();
         for (name, at) in names {
+            // Each one costs a search for what may be meant.
+            if self.found.warnings.full() {
+                break;
+            }
             self.found.warnings.push(unknown(&name, at, &KEYS));
         }
         let defaults = KdumpTools::default();

@@ -44,6 +44,7 @@ pub(super) fn read(text: &str, dialect: Dialect, known: &[&str]) -> Assignments 
         at: 0,
         dialect,
         known,
+        copied: 0,
         found: Assignments::default(),
     };
     reader.bytes_that_do_harm();
@@ -73,6 +74,8 @@ struct Reader<'a> {
     at: usize,
     dialect: Dialect,
     known: &'a [&'a str],
+    /// Bytes of values that were copied into others so far.
+    copied: usize,
     found: Assignments,
 }
 
@@ -94,6 +97,9 @@ struct OneLine {
 
 /// A mebibyte of `A=$A$A` doubles with every line.
 const MAX_VALUE: usize = 64 * 1024;
+
+/// And a mebibyte of `A=$B` is a hundred thousand values, each as long as B's.
+const MAX_COPIED: usize = 1024 * 1024;
 
 impl<'a> Reader<'a> {
     fn rest(&self) -> &'a str {
@@ -207,12 +213,14 @@ impl<'a> Reader<'a> {
                 let mut value = self.value(&set)?;
                 let value_at = value_start..self.at;
                 let earlier = self.earlier(name, &set);
-                if append && let Some(earlier) = earlier {
-                    value.insert_str(0, &earlier.value);
-                    value.truncate(value.floor_char_boundary(MAX_VALUE));
-                }
                 let appended_to_nothing =
                     append && earlier.is_none_or(|earlier| earlier.appended_to_nothing);
+                if append && let Some(earlier) = earlier {
+                    let length = earlier.value.len();
+                    value.insert_str(0, &earlier.value);
+                    value.truncate(value.floor_char_boundary(MAX_VALUE));
+                    self.copies(length, name_at)?;
+                }
                 set.first
                     .get_or_insert_with(|| (name.to_owned(), value_start));
                 set.by_name.insert(
@@ -390,7 +398,11 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match self.earlier(name, set) {
-            Some(assignment) => value.push_str(&assignment.value),
+            Some(assignment) => {
+                let length = assignment.value.len();
+                value.push_str(&assignment.value);
+                self.copies(length, start)?;
+            }
             None => self.found.warnings.push(
                 Fault::new(
                     start..self.at,
@@ -401,6 +413,24 @@ impl<'a> Reader<'a> {
                 )
                 .help("write the value itself"),
             ),
+        }
+        Ok(())
+    }
+
+    /// Counts what a value has taken from another one.
+    fn copies(&mut self, length: usize, start: usize) -> Result<(), Stop> {
+        self.copied += length;
+        if self.copied > MAX_COPIED {
+            return Err(Stop::File(
+                Fault::new(
+                    start..self.at,
+                    format!(
+                        "the file's values take more than {} KiB from each other",
+                        MAX_COPIED / 1024
+                    ),
+                )
+                .help("write the value itself"),
+            ));
         }
         Ok(())
     }

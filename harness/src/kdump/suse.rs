@@ -267,6 +267,10 @@ struct Reader {
 impl Reader {
     fn names(&mut self, known: &[&str]) {
         for (name, assignment) in &self.found.by_name {
+            // Each one costs a search for what may be meant.
+            if self.found.warnings.full() {
+                break;
+            }
             let at = assignment.name_at.clone();
             match KEYS.iter().find(|(key, _)| key == name) {
                 None => self.found.warnings.push(unknown(name, at, known)),

@@ -90,6 +90,10 @@ impl Sysconfig {
         let mut found = shell::read(text, Dialect::Bash, &known);
         let mut warnings = std::mem::take(&mut found.warnings);
         for (name, assignment) in &found.by_name {
+            // Each one costs a search for what may be meant.
+            if warnings.full() {
+                break;
+            }
             let at = assignment.name_at.clone();
             match KEYS.iter().find(|(key, _)| key == name) {
                 Some((_, flavours)) if !flavours.contains(&flavour) => warnings.push(

@@ -412,6 +412,48 @@ fn json() {
     );
 }
 
+/// Files like these took more than a minute each.
+#[test]
+fn a_file_with_very_many_names_or_words_ends_soon() {
+    let names = |end: &str| -> String {
+        (0..400_000u32)
+            .map(|nth| format!("N{nth:x}{end}"))
+            .collect()
+    };
+    let start = Instant::now();
+    let assignments = names("=1\n");
+    let assignments = assignments.as_bytes();
+    for (flavour, name) in [
+        (Flavour::Rhel7, "sysconfig/kdump"),
+        (Flavour::Opensuse, "sysconfig/kdump"),
+        (Flavour::Debian, "kdump-tools"),
+    ] {
+        assert_eq!(one(flavour, name, assignments).files[0].findings.len(), 100);
+    }
+    let mut removed = names(" ");
+    removed.truncate(60_000);
+    let sysconfig = format!("KDUMP_COMMANDLINE_REMOVE=\"{removed}\"\n");
+    let line = names(" ");
+    let inputs = [
+        Input {
+            name: "sysconfig/kdump",
+            bytes: sysconfig.as_bytes(),
+        },
+        Input {
+            name: "cmdline",
+            bytes: line.as_bytes(),
+        },
+    ];
+    check(
+        &inputs,
+        Settings {
+            flavour: Some(Flavour::Rhel7),
+            memory: None,
+        },
+    );
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
+
 proptest! {
     #[test]
     fn any_files(

@@ -125,6 +125,22 @@ fn doubling_is_bounded() {
     assert!(found.by_name["A"].value.len() <= MAX_VALUE);
 }
 
+#[test]
+fn copies_of_a_long_value_are_bounded() {
+    let long = format!("B={}\n", "x".repeat(60_000));
+    for line in ["=$B\n", "=\"${B}\"\n", "+=$B\n"] {
+        let names: String = (0..1000).map(|nth| format!("A{nth}{line}")).collect();
+        let found = bash(&format!("{long}{names}"));
+        let bytes: usize = found.by_name.values().map(|it| it.value.len()).sum();
+        assert!(bytes <= MAX_COPIED + long.len(), "{bytes}");
+        let errors: Vec<&Fault> = found.errors.iter().collect();
+        assert!(errors[0].message.contains("from each other"), "{errors:?}");
+        assert_eq!(errors.len(), 1);
+    }
+    let found = bash(&format!("{long}{}", "B+=y\n".repeat(1000)));
+    assert_eq!(found.errors.iter().count(), 1);
+}
+
 proptest! {
     #[test]
     fn never_panics(text in "([AB]|APPEND|=|\\+=|\"|'|\\\\|\\$|\\$\\{|\\}|\\(|`|#|;|export | |\n|\r\n|é|x|\\PC){0,40}") {
