@@ -133,9 +133,14 @@ fn extent(offset: u64, item: &[u8], sector_size: u64) -> Result<Option<Extent>, 
         1 | 2 if item.len() >= LEN => {
             let (at, packed) = (le64(item, 21), le64(item, 29));
             let (within, len) = (le64(item, 37), le64(item, 45));
-            if offset
-                .checked_add(len)
-                .is_none_or(|end| end > i64::MAX as u64)
+            let end = offset.checked_add(len);
+            // As the kernel's tree-checker.c has it. A compressed extent is unpacked as a whole,
+            // so that a thousand pieces of one in a few bytes of a file would cost as many times.
+            let aligned = |number: u64| number.is_multiple_of(sector_size);
+            if end.is_none_or(|end| end > i64::MAX as u64)
+                || len == 0
+                || !aligned(offset)
+                || !aligned(len)
             {
                 return Err(broken());
             }
@@ -185,7 +190,10 @@ impl ReadFile for Content {
                 Data::Inline(inline) => {
                     part.copy_from_slice(&inline[skip as usize..skip as usize + part.len()]);
                 }
-                Data::Plain { at } => self.volume.data(at + skip, part)?,
+                Data::Plain { at } => {
+                    let at = at.checked_add(skip).ok_or_else(outside)?;
+                    self.volume.data(at, part)?;
+                }
                 &Data::Packed {
                     compression,
                     at,
@@ -211,7 +219,6 @@ impl ReadFile for Content {
 impl Volume {
     /// Reads file content; of several copies the first.
     fn data(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let outside = || io::Error::other("a file points outside the disk");
         let mut done = 0;
         while done < bytes.len() {
             let logical = at.checked_add(done as u64);
@@ -227,6 +234,66 @@ impl Volume {
     }
 }
 
+fn outside() -> io::Error {
+    io::Error::other("a file points outside the disk")
+}
+
 fn broken() -> TargetError {
     refused("a file's list of extents makes no sense")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chunks::Chunks;
+    use super::*;
+    use crate::target::budget::Budget;
+    use crate::target::device::BlockDevice;
+
+    const SECTOR: u64 = 4096;
+
+    /// Kind, how it is compressed, length when unpacked; where, how long there, within, length.
+    fn item(compression: u8, unpacked: u64, [at, packed, within, len]: [u64; 4]) -> Vec<u8> {
+        let mut item = vec![0; LEN];
+        item[8..16].copy_from_slice(&unpacked.to_le_bytes());
+        item[16] = compression;
+        item[20] = 1;
+        for (field, number) in [(21, at), (29, packed), (37, within), (45, len)] {
+            item[field..field + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        item
+    }
+
+    #[test]
+    fn an_extent_at_the_end_of_all_addresses_is_outside() {
+        let len = 1 << 20;
+        let item = item(0, len, [u64::MAX - SECTOR, len, 0, len]);
+        let extent = extent(0, &item, SECTOR).unwrap().unwrap();
+        let device = BlockDevice::whole(&tempfile::tempfile().unwrap()).unwrap();
+        let mut content = Content {
+            volume: Rc::new(Volume {
+                device,
+                chunks: Chunks::default(),
+                node_size: SECTOR,
+                budget: Budget::new(),
+            }),
+            sector_size: SECTOR as usize,
+            extents: vec![extent],
+        };
+        for offset in [0, len / 2] {
+            let error = content.read_at(offset, &mut [0; 8]).unwrap_err();
+            assert!(error.to_string().contains("outside the disk"), "{error}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_sectors_are_refused() {
+        let packed = |len| item(3, MAX_UNPACKED, [SECTOR, SECTOR, 0, len]);
+        assert!(extent(SECTOR, &packed(SECTOR), SECTOR).is_ok());
+        for (offset, len) in [(0, 0), (0, 1), (SECTOR, SECTOR + 1), (7, SECTOR)] {
+            assert!(
+                extent(offset, &packed(len), SECTOR).is_err(),
+                "{offset} {len}"
+            );
+        }
+    }
 }
