@@ -62,6 +62,8 @@ pub(super) struct State<'a> {
     pub bare: bool,
     /// Its own trace has been printed.
     pub traced: bool,
+    /// Its last headline names a function that a symbolizer found inlined: into which comes next.
+    pub inlined: bool,
     /// Lines since its last.
     pub lines: u64,
     /// Microseconds since its last line, if both have a stamp.
@@ -219,7 +221,9 @@ fn repeats(open: State<'_>) -> bool {
         // Two CPUs see the same: on powerpc the one that hangs speaks second.
         RcuStall | HardLockup => at_once && open.bare && open.lines <= NEAR,
         // A symbolizer repeats the line for every function that was inlined.
-        Kasan | Kmsan | Kcsan | Kfence => open.bare && open.lines <= 1,
+        Kasan | Kmsan | Kcsan | Kfence => {
+            open.bare && (open.lines <= 1 || (open.inlined && open.lines <= NEAR))
+        }
         // The same in other words, before anything else is said.
         PagingRequest | StackOverflow | DoubleFault | ListCorruption | Usercopy => {
             open.bare && !open.died && open.lines <= 2

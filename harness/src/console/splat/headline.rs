@@ -59,7 +59,7 @@ pub const BEGINNINGS: &[&str] = &[
     "kernel panic",
     "not syncing",
     "warning: ",
-    " PID: ",
+    "PID: ",
     "Badness at",
     "cut here",
     "soft lockup",
@@ -135,8 +135,9 @@ pub const BEGINNINGS: &[&str] = &[
     "call trace",
     "backtrace",
     "RIP: 0",
-    "RIP  [<",
-    "RIP [<",
+    "IP  [<",
+    "IP [<",
+    "IP: [<",
     "EIP: ",
     "pc : ",
     "epc : ",
@@ -148,6 +149,14 @@ pub const BEGINNINGS: &[&str] = &[
     "kernel offset: ",
     "SysRq",
 ];
+
+/// Whether one of [`BEGINNINGS`] stands in a message.
+pub(super) fn can_begin(message: &str) -> bool {
+    BEGINNINGS.iter().any(|word| {
+        let mut places = message.as_bytes().windows(word.len());
+        places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
 
 /// What a line means for the event that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

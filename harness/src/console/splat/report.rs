@@ -203,6 +203,7 @@ impl Open {
             (Some(before), Some(now)) => Some(now.abs_diff(before)),
             _ => None,
         };
+        let last = self.splat.also.last().map(|headline| &headline.text);
         State {
             kind: self.splat.kind,
             title: &self.splat.title,
@@ -212,6 +213,7 @@ impl Open {
             ended: self.ended.is_some(),
             bare: self.is_bare(),
             traced: !self.splat.trace.is_empty(),
+            inlined: last.unwrap_or(&self.splat.title).ends_with(" [inline]"),
             lines: said.number.saturating_sub(self.splat.last_line),
             micros,
         }

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::event::{announced, follows, linger};
 use super::field::is_registers;
-use super::headline::{Heading, Role, heading};
+use super::headline::{Heading, Role, can_begin, heading};
 use super::report::{Nature, Open, Said};
 use super::section::{is_dump, is_witness};
 use super::{Kind, Splat};
@@ -32,7 +32,7 @@ pub struct Scanner {
     waiting: Vec<Splat>,
     number: u64,
     cut_here: Option<u64>,
-    /// Of the last line that had one.
+    /// Of the last line that had one, of those since which every line is wanted.
     stamp: Option<u64>,
     quiet: Quiet,
 }
@@ -80,8 +80,12 @@ impl Scanner {
         } else {
             self.message(said(text));
         }
-        if line.stamp().is_some() {
-            self.stamp = line.stamp();
+        if self.wants_all() {
+            self.stamp = line.stamp().or(self.stamp);
+        } else {
+            // The lines that come may be left out: what their stamps say must not count.
+            self.stamp = None;
+            self.quiet.stamp = 0;
         }
         self.hand_over(done);
     }
@@ -274,7 +278,7 @@ impl Scanner {
                 self.pass(index);
             }
             self.begin(Open::new(said, Nature::Dump));
-        } else if idle && is_witness(said.text) {
+        } else if idle && is_witness(said.text) && can_begin(said.text) {
             if let Some(index) = own {
                 self.pass(index);
             }

@@ -236,6 +236,54 @@ fn a_clock_that_jumps_ends_a_report() {
     assert_eq!(reports(&text)[0].trace.len(), 3);
 }
 
+#[test]
+fn a_symbolizers_headlines_may_stand_apart() {
+    let inlined = "BUG: KMSAN: kernel-infoleak in bar include/linux/foo.h:114 [inline]";
+    let outer = "BUG: KMSAN: kernel-infoleak in foo+0xbc/0x110 lib/foo.c:37";
+    let found = reports(&format!("{inlined}\n\n{inlined}\n\n\n{outer}\n"));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].also.len(), 2);
+    assert_eq!(found[0].function.as_deref(), Some("foo"));
+    // The outermost function was named: what comes then is another report.
+    assert_eq!(
+        reports(&format!("{inlined}\n{outer}\n\n{outer}\n")).len(),
+        2
+    );
+}
+
+/// The machine check is over when something else begins; but a panic may still follow it. The
+/// caller leaves the lines in between out.
+#[test]
+fn a_jump_in_lines_that_are_left_out_ends_nothing() {
+    let text = "\
+[    9.000000] mce: [Hardware Error]: CPU 1: Machine Check Exception: 5 Bank 0: be00000000800400
+[    9.000001] BUG: KCSAN: data-race in foo / bar
+[    9.000002] ---[ end trace 389c806a74c30735 ]---
+"
+    .to_owned()
+        + &"[    9.000003] something else\n".repeat(80)
+        + "\
+[   50.000000] something else
+[   50.000001] something else
+[    9.000004] Kernel panic - not syncing: Fatal machine check
+";
+    assert_eq!(filtered(&text), reports(&text));
+}
+
+#[test]
+fn only_lines_that_are_handed_over_begin_what_has_lost_its_headline() {
+    let begins = "IP  [<ffffffff8105641d>] foo+0x9d/0x100\n---[ end trace 0000000000000000 ]---\n";
+    assert_eq!(summaries(begins), ["oops fatal cut fn=foo"]);
+    assert_eq!(filtered(begins), reports(begins));
+    let begins_not = "\
+task:cp state:D stack:0 pid:456
+ foo+0x1/0x2
+---[ end trace 0000000000000000 ]---
+";
+    assert_eq!(summaries(begins_not), [""; 0]);
+    assert_eq!(filtered(begins_not), reports(begins_not));
+}
+
 fn sample_lines() -> Vec<String> {
     let lines = REPORTS.lines().filter(|line| !line.starts_with("### "));
     lines.map(str::to_owned).collect()
