@@ -69,5 +69,9 @@ fn steps(line: &Assembly) {
             Change::Appended => words = words.strip_suffix(&step.words[..]).unwrap(),
         }
     }
-    assert!(words.iter().all(|word| line.base.text.contains(word.as_str())));
+    assert!(
+        words
+            .iter()
+            .all(|word| line.base.text.contains(word.as_str()))
+    );
 }

@@ -14,9 +14,7 @@ use std::process::{Command, id};
 use std::sync::LazyLock;
 
 use crashdrill::kdump::conf::Filesystem;
-use crashdrill::target::{
-    BlockDevice, Content, Format, Target, filesystem, make_disk, partitions,
-};
+use crashdrill::target::{BlockDevice, Content, Format, Target, filesystem, make_disk, partitions};
 use crashdrill::units::Bytes;
 use crashdrill::vmcore::ReadAt;
 use crc::{CRC_32_ISCSI, Crc};
@@ -36,8 +34,14 @@ struct Disk {
 
 static DISKS: LazyLock<[Disk; 6]> = LazyLock::new(|| {
     [
-        disk(unpacked(include_bytes!("../../tests/disks/xfs-dirty.xz")), false),
-        disk(unpacked(include_bytes!("../../tests/disks/xfs-4.xz")), false),
+        disk(
+            unpacked(include_bytes!("../../tests/disks/xfs-dirty.xz")),
+            false,
+        ),
+        disk(
+            unpacked(include_bytes!("../../tests/disks/xfs-4.xz")),
+            false,
+        ),
         disk(unpacked(include_bytes!("../../tests/disks/btrfs.xz")), true),
         disk(unpacked(include_bytes!("../../tests/disks/gpt.xz")), false),
         disk(unpacked(include_bytes!("../../tests/disks/mbr.xz")), false),
@@ -68,7 +72,10 @@ fn ext4() -> Vec<u8> {
     let path = |file: &File| format!("/proc/{}/fd/{}", id(), file.as_raw_fd());
     let source = file(&[7; 50_000]);
     let mut pieces = vec![0; 400_000];
-    pieces.chunks_mut(BLOCK).step_by(2).for_each(|block| block.fill(7));
+    pieces
+        .chunks_mut(BLOCK)
+        .step_by(2)
+        .for_each(|block| block.fill(7));
     let pieces = file(&pieces);
     let script = file(
         format!(
@@ -85,6 +92,10 @@ fn ext4() -> Vec<u8> {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
+    // debugfs succeeds whatever its commands did.
+    let target = Target::open(&BlockDevice::whole(&disk).unwrap()).unwrap();
+    assert_eq!(target.find_dumps("/").unwrap().dumps.len(), 2);
+    target.open_dump("/fragmented").unwrap();
     let mut bytes = vec![0; 8 << 20];
     FileExt::read_exact_at(&disk, &mut bytes, 0).unwrap();
     bytes
