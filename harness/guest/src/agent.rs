@@ -3,11 +3,38 @@
 
 use crate::words::SyntaxError;
 
+/// The unit that arms kdump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Service {
+    /// It has run at boot.
+    Started(String),
+    /// Its configuration may have come later than it ran, so it is started again.
+    Restarted(String),
+}
+
+impl Service {
+    /// Its name, such as `kdump.service`.
+    pub fn unit(&self) -> &str {
+        match self {
+            Self::Started(unit) | Self::Restarted(unit) => unit,
+        }
+    }
+
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "started",
+            Self::Restarted(_) => "restarted",
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// In the first kernel: say whether kdump is armed, and crash.
     Crash {
+        /// Who arms it.
+        service: Service,
         /// The CPU that writes to /proc/sysrq-trigger.
         cpu: u32,
         /// As [`crate::order::FirstOrder::token`].
@@ -23,15 +50,22 @@ pub enum Task {
 }
 
 impl Task {
-    /// As arguments, each without blanks as long as token and drivers have none.
+    /// As arguments, each without blanks as long as unit, token and drivers have none.
     pub fn encode(&self) -> Vec<String> {
         match self {
             Self::Crash {
+                service,
                 cpu,
                 token,
                 drivers,
             } => {
-                let mut arguments = vec!["crash".to_owned(), cpu.to_string(), token.clone()];
+                let mut arguments = vec![
+                    "crash".to_owned(),
+                    service.verb().to_owned(),
+                    service.unit().to_owned(),
+                    cpu.to_string(),
+                    token.clone(),
+                ];
                 arguments.extend(drivers.iter().cloned());
                 arguments
             }
@@ -46,7 +80,12 @@ impl Task {
     /// Anything else.
     pub fn decode(arguments: &[String]) -> Result<Self, SyntaxError> {
         match arguments {
-            [verb, cpu, token, drivers @ ..] if verb == "crash" => Ok(Self::Crash {
+            [verb, how, unit, cpu, token, drivers @ ..] if verb == "crash" => Ok(Self::Crash {
+                service: match how.as_str() {
+                    "started" => Service::Started(unit.clone()),
+                    "restarted" => Service::Restarted(unit.clone()),
+                    _ => return Err(SyntaxError::new(format!("no service is `{how}`"))),
+                },
                 cpu: cpu
                     .parse()
                     .map_err(|_| SyntaxError::new(format!("`{cpu}` is no CPU")))?,
@@ -69,19 +108,31 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let crash = Task::Crash {
+        let crash = |service| Task::Crash {
+            service,
             cpu: 3,
             token: "0123456789abcdef".to_owned(),
             drivers: vec!["nvme".to_owned(), "virtio_console".to_owned()],
         };
-        for task in [crash, Task::Look, Task::Lost] {
+        for task in [
+            crash(Service::Started("kdump-tools.service".to_owned())),
+            crash(Service::Restarted("kdump.service".to_owned())),
+            Task::Look,
+            Task::Lost,
+        ] {
             assert_eq!(Task::decode(&task.encode()), Ok(task));
         }
     }
 
     #[test]
     fn anything_else_is_an_error() {
-        for arguments in [&[][..], &["crash"], &["crash", "x", "y"], &["look", "up"]] {
+        for arguments in [
+            &[][..],
+            &["crash"],
+            &["crash", "started", "u", "x", "y"],
+            &["crash", "stopped", "u", "0", "y"],
+            &["look", "up"],
+        ] {
             let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
             assert!(Task::decode(&arguments).is_err(), "{arguments:?}");
         }

@@ -98,6 +98,7 @@ fn list(context: &Context) -> Result<(), CliError> {
             Source::Apt(apt) => format!("apt {}", apt.suite),
             Source::Local(local) => format!("local {}", local.kernel.display()),
             Source::Disk(disk) => format!("disk {}", disk.suite),
+            Source::DiskImage(image) => format!("disk-image {}", image.file.display()),
             Source::Url(_) => "url".to_owned(),
         };
         say!("{:16} {source:16} {}", manifest.name, manifest.about);

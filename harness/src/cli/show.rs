@@ -9,7 +9,7 @@ use super::progress::Shown;
 use super::run::{AccelArgument, drills};
 use super::{CliError, Context, Status};
 use crate::initramfs::{Archive, Node};
-use crate::run::{self, BootPlan, Direct, Distribution, Job, Shell};
+use crate::run::{self, Added, BootPlan, Direct, Distribution, Job, Shell};
 
 /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
 #[derive(Debug, Args)]
@@ -73,11 +73,18 @@ fn show_disk(job: &Job, distribution: &Distribution) -> Result<(), CliError> {
         "\n{}",
         String::from_utf8_lossy(&run::command(job, &run::names(job)))
     );
-    list("put onto the copy of the root disk", &distribution.disk)?;
-    list(
-        "appended to the capture kernel's initramfs",
-        &distribution.initramfs,
-    )
+    match &distribution.added {
+        Added::Files {
+            disk, initramfs, ..
+        } => {
+            list("put onto the copy of the root disk", disk)?;
+            list("appended to the capture kernel's initramfs", initramfs)
+        }
+        Added::Seed(seed) => {
+            say!("user-data for the image's cloud-init:\n{}", seed.user_data);
+            Ok(())
+        }
+    }
 }
 
 fn show_direct(job: &Job, direct: &Direct) -> Result<(), CliError> {

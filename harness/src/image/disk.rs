@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::apt::{self, Request};
 use super::cache::EntryId;
 use super::cache::Kind;
+use super::disk_image::FoundRoot;
 use super::error::{ImageError, io as failed};
 use super::manifest::DiskSource;
 use super::progress::{Progress, Step};
@@ -25,7 +26,7 @@ use super::qemu::remove;
 use super::userland::Userland;
 use crate::child::dying_with_us_by;
 use crate::kdump::conf::Filesystem;
-use crate::target::ext_features;
+use crate::target::{BlockDevice, TargetError, ext_features};
 use crate::units::Bytes;
 
 /// The root file system's, as `root=` and /etc/fstab name it.
@@ -34,29 +35,67 @@ pub const ROOT_UUID: &str = "c7a54d11-0000-4000-8000-000000000002";
 /// The root disk and what starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootDisk {
-    /// A sparse ext4 without partitions. Never written: a drill works on a copy.
+    /// A sparse raw disk. Never written: a drill works on a copy.
     pub disk: PathBuf,
     /// The first kernel's initramfs, as the distribution made it.
     pub initrd: PathBuf,
-    /// A copy of the capture kernel's initramfs on the disk, as the distribution's tools made it.
-    pub capture_initrd: PathBuf,
-    /// Where that lies on the disk.
-    pub capture_initrd_path: String,
+    /// Who made it, and what is known of it.
+    pub kind: RootKind,
+}
+
+impl RootDisk {
+    /// The part of a copy of the disk that holds the root file system.
+    ///
+    /// # Errors
+    /// As [`FoundRoot::device`].
+    pub fn device(&self, disk: &BlockDevice) -> Result<BlockDevice, TargetError> {
+        match &self.kind {
+            RootKind::Packages(_) => Ok(disk.clone()),
+            RootKind::Image(found) => found.device(disk),
+        }
+    }
+}
+
+/// Who made a root disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootKind {
+    /// It was made here of packages: an ext4 without partitions, [`ROOT_UUID`].
+    Packages(CaptureInitrd),
+    /// It came as an image.
+    Image(FoundRoot),
+}
+
+/// The capture kernel's initramfs, as the distribution's tools made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptureInitrd {
+    /// A copy of it.
+    pub file: PathBuf,
+    /// Where it lies on the disk.
+    pub path: String,
 }
 
 /// What the entry's index keeps of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct RootIndex {
-    capture_initrd_path: String,
+#[serde(untagged)]
+pub(super) enum RootIndex {
+    Packages { capture_initrd_path: String },
+    Image(FoundRoot),
 }
 
 impl RootIndex {
     pub(super) fn at(&self, entry: &Path) -> RootDisk {
-        RootDisk {
-            disk: entry.join(DISK),
-            initrd: entry.join(INITRD),
-            capture_initrd: entry.join(CAPTURE_INITRD),
-            capture_initrd_path: self.capture_initrd_path.clone(),
+        match self {
+            Self::Packages {
+                capture_initrd_path,
+            } => RootDisk {
+                disk: entry.join(DISK),
+                initrd: entry.join(INITRD),
+                kind: RootKind::Packages(CaptureInitrd {
+                    file: entry.join(CAPTURE_INITRD),
+                    path: capture_initrd_path.clone(),
+                }),
+            },
+            Self::Image(found) => found.at(entry),
         }
     }
 }
@@ -195,7 +234,7 @@ pub(super) fn fill(
     let initrd = only(name, &out.join("boot"), "initrd.img-")?;
     let capture_initrd = only(name, &out.join("kdump"), "initrd.img-")?;
     let file_name = capture_initrd.file_name().unwrap_or_default();
-    let root = RootIndex {
+    let root = RootIndex::Packages {
         capture_initrd_path: format!("/var/lib/kdump/{}", file_name.to_string_lossy()),
     };
     for (from, to) in [(&initrd, INITRD), (&capture_initrd, CAPTURE_INITRD)] {

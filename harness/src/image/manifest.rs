@@ -34,6 +34,8 @@ pub enum Source {
     Local(LocalSource),
     /// A root disk made of Debian packages, for drills with `boot: disk`.
     Disk(DiskSource),
+    /// A disk image that lies on this machine, for drills with `boot: disk`.
+    DiskImage(DiskImageSource),
     /// A disk image that a distribution publishes, for drills with `boot: disk`.
     Url(UrlSource),
 }
@@ -64,6 +66,14 @@ pub struct DiskSource {
     /// put into /etc/modprobe.d or /etc/initramfs-tools. mode 0644.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+}
+
+/// A disk with a distribution on it, with its own kdump and with cloud-init.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DiskImageSource {
+    /// qcow2 or raw. Relative to this file.
+    pub file: PathBuf,
 }
 
 /// Debian's kernel and its modules alone are half a gibibyte, and the dump comes on top.
@@ -205,14 +215,11 @@ impl Manifest {
                 }
             }
             Source::Local(local) => {
-                let directory = file.parent().unwrap_or(Path::new("."));
-                let absolute = |path: &mut PathBuf| {
-                    let joined = directory.join(&*path);
-                    *path = std::path::absolute(&joined).unwrap_or(joined);
-                };
-                absolute(&mut local.kernel);
-                local.modules.iter_mut().for_each(absolute);
+                absolute(file, &mut local.kernel);
+                let modules = local.modules.iter_mut();
+                modules.for_each(|path| absolute(file, path));
             }
+            Source::DiskImage(image) => absolute(file, &mut image.file),
         }
         if let Source::Disk(disk) = &manifest.source
             && let Some(odd) = disk.files.keys().find(|path| !is_plain(path))
@@ -227,6 +234,12 @@ impl Manifest {
         }
         Ok(manifest)
     }
+}
+
+/// `path` as it is meant in the manifest `file`.
+fn absolute(file: &Path, path: &mut PathBuf) {
+    let joined = file.parent().unwrap_or(Path::new(".")).join(&*path);
+    *path = std::path::absolute(&joined).unwrap_or(joined);
 }
 
 fn is_plain(path: &str) -> bool {
@@ -298,6 +311,11 @@ mod tests {
         };
         assert_eq!(local.kernel, Path::new("/images/el7/vmlinuz"));
         assert_eq!(local.modules.as_deref(), Some(Path::new("/m")));
+        let image = parse("name: a\nabout: x\nsource: {disk-image: {file: ../a.qcow2}}\n").unwrap();
+        let Source::DiskImage(image) = image.source else {
+            panic!()
+        };
+        assert_eq!(image.file, Path::new("/images/../a.qcow2"));
     }
 
     #[test]

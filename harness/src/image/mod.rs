@@ -4,6 +4,7 @@
 mod apt;
 pub mod cache;
 pub mod disk;
+mod disk_image;
 mod elf;
 mod error;
 pub mod kernel;
@@ -12,17 +13,21 @@ mod manifest;
 mod modules;
 mod open;
 mod progress;
+mod qcow2;
 pub mod qemu;
 mod tree;
 mod userland;
 
 pub use apt::{AptError, MIRROR_VARIABLE};
 pub use cache::{Cache, CacheError};
-pub use disk::RootDisk;
+pub use disk::{CaptureInitrd, RootDisk, RootKind};
+pub use disk_image::{FoundRoot, KdumpService};
 pub use error::ImageError;
 pub use kernel::{BootKernel, CaptureKernel, Kernel};
 pub use keys::{KeyPair, Keys};
-pub use manifest::{AptSource, DiskSource, LocalSource, Manifest, Source, UrlSource};
+pub use manifest::{
+    AptSource, DiskImageSource, DiskSource, LocalSource, Manifest, Source, UrlSource,
+};
 pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::apt::{self, Request};
 use super::cache::{Cache, Entry, EntryId, Kind};
 use super::disk::{self, RootDisk, RootIndex};
+use super::disk_image;
 use super::error::{ImageError, io as failed};
 use super::kernel::{Converted, Kernel, convert};
-use super::manifest::{AptSource, DiskSource, LocalSource, Manifest, Source};
+use super::manifest::{AptSource, DiskImageSource, DiskSource, LocalSource, Manifest, Source};
 use super::modules::{ModuleTree, find_directory, write_index};
 use super::progress::{Progress, Step};
 use super::qemu::{read_json, remove, write_json};
@@ -122,6 +123,7 @@ impl Image {
                 })
             }
             Source::Disk(source) => open_disk(&manifest.name, source, cache, progress),
+            Source::DiskImage(source) => open_disk_image(&manifest.name, source, cache, progress),
             Source::Url(source) => Err(ImageError::Url {
                 image: manifest.name.clone(),
                 url: source.disk.clone(),
@@ -163,6 +165,7 @@ pub fn entry_id(manifest: &Manifest) -> Result<EntryId, ImageError> {
             local_id(&manifest.name, source, modules.as_deref())
         }
         Source::Disk(source) => Ok(disk::id(&manifest.name, source)),
+        Source::DiskImage(source) => disk_image_id(&manifest.name, source),
         Source::Url(source) => Ok(EntryId::new(
             Kind::Image,
             &manifest.name,
@@ -199,6 +202,37 @@ fn open_disk(
             write_json(&staging.join(INDEX), &index)
         },
     )?;
+    Image::from_entry(name, entry)
+}
+
+fn disk_image_id(name: &str, source: &DiskImageSource) -> Result<EntryId, ImageError> {
+    let definition = ["disk-image", &stamp(&source.file)?];
+    Ok(EntryId::new(Kind::Image, name, &definition))
+}
+
+fn open_disk_image(
+    name: &str,
+    source: &DiskImageSource,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Image, ImageError> {
+    let item = format!("image {name}");
+    let id = disk_image_id(name, source)?;
+    let entry = cache.entry(&id, &item, progress, |staging| -> Result<(), ImageError> {
+        progress.report(&item, &Step::Converting);
+        let (root, kernel) = disk_image::fill(name, &source.file, staging)?;
+        let directory = staging.join(KERNEL);
+        fs::create_dir(&directory).map_err(failed("make", &directory))?;
+        let (kernel, release) = convert_bytes(&kernel, &source.file, &directory)?;
+        let index = Index {
+            release,
+            kernel,
+            modules: Modules::None,
+            packages: Vec::new(),
+            root: Some(RootIndex::Image(root)),
+        };
+        write_json(&staging.join(INDEX), &index)
+    })?;
     Image::from_entry(name, entry)
 }
 
@@ -351,8 +385,17 @@ fn open_local(
 
 fn convert_file(kernel: &Path, into: &Path) -> Result<(Converted, String), ImageError> {
     let bytes = fs::read(kernel).map_err(failed("read", kernel))?;
-    convert(&bytes, into).map_err(|source| ImageError::Kernel {
-        path: kernel.to_owned(),
+    convert_bytes(&bytes, kernel, into)
+}
+
+/// `path` is where the kernel comes from.
+fn convert_bytes(
+    kernel: &[u8],
+    path: &Path,
+    into: &Path,
+) -> Result<(Converted, String), ImageError> {
+    convert(kernel, into).map_err(|source| ImageError::Kernel {
+        path: path.to_owned(),
         source: Box::new(source),
     })
 }

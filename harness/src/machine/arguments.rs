@@ -24,6 +24,8 @@ pub struct Files {
     pub initrd: PathBuf,
     /// One for each of [`MachinePlan::file_disks`], in that order.
     pub disks: Vec<PathBuf>,
+    /// What lies in the CD drive at the chipset's own controller; without it there is none.
+    pub medium: Option<PathBuf>,
     /// The cable of the network device that the dump goes to.
     pub link: Link,
     /// ttyS0, both ways.
@@ -118,6 +120,9 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
         }
         list.function(plan, function, file.map(PathBuf::as_path));
     }
+    if let Some(medium) = &files.medium {
+        list.medium(medium);
+    }
     list.0
 }
 
@@ -155,6 +160,27 @@ impl List {
     fn option(&mut self, name: &str, value: impl Into<OsString>) {
         self.flag(name);
         self.0.push(value.into());
+    }
+
+    /// Both chipsets have a disk controller, whose first bus is `ide.0`: one device more there is
+    /// none more on PCI.
+    fn medium(&mut self, file: &Path) {
+        self.option(
+            "-blockdev",
+            Options::keyed("driver", "raw")
+                .with("node-name", "medium")
+                .with("read-only", "on")
+                .with("file.driver", "file")
+                .with("file.locking", "off")
+                .with("file.filename", file),
+        );
+        self.option(
+            "-device",
+            Options::of("ide-cd")
+                .with("id", "cd")
+                .with("bus", "ide.0")
+                .with("drive", "medium"),
+        );
     }
 
     fn function(&mut self, plan: &MachinePlan, function: &PlacedFunction, file: Option<&Path>) {

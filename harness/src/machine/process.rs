@@ -91,6 +91,8 @@ pub struct Inputs<'a> {
     pub initrd: Input<'a>,
     /// One for each of [`MachinePlan::file_disks`], in that order.
     pub disks: Vec<Input<'a>>,
+    /// For the CD drive; without it there is none.
+    pub medium: Option<Input<'a>>,
     /// The cable's end, for the network device that the dump goes to. Without one, nobody is at
     /// the other end.
     pub link: Option<BorrowedFd<'a>>,
@@ -209,6 +211,7 @@ impl Machine {
             kernel: inputs.kernel.path(),
             initrd: inputs.initrd.path(),
             disks: inputs.disks.iter().map(Input::path).collect(),
+            medium: inputs.medium.as_ref().map(Input::path),
             link: match inputs.link {
                 Some(end) => Link::Socket(end.as_raw_fd()),
                 None => Link::Nobody,
@@ -220,6 +223,7 @@ impl Machine {
         let mut inherited: Vec<RawFd> = [&inputs.kernel, &inputs.initrd]
             .into_iter()
             .chain(&inputs.disks)
+            .chain(&inputs.medium)
             .filter_map(Input::fd)
             .chain(inputs.link.map(|end| end.as_raw_fd()))
             .collect();

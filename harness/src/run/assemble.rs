@@ -20,9 +20,12 @@ pub struct Assembled {
     /// The first kernel's initramfs.
     pub initramfs: File,
     /// Size of the capture kernel's initramfs, which lies in it.
-    pub capture_initramfs: Bytes,
+    /// Unknown where the guest makes it.
+    pub capture_initramfs: Option<Bytes>,
     /// For each disk of [`crate::machine::MachinePlan::file_disks`], in that order.
     pub disks: Vec<File>,
+    /// What lies in the CD drive, if there is one.
+    pub medium: Option<File>,
     /// The dump server's, if there is one.
     pub server: Option<ServerFiles>,
 }
@@ -84,21 +87,20 @@ pub fn files(job: &Job) -> Result<Assembled, HarnessError> {
             };
             Ok(Assembled {
                 initramfs: written(&first)?,
-                capture_initramfs: Bytes(capture.size().map_err(unwritten)?),
+                capture_initramfs: Some(Bytes(capture.size().map_err(unwritten)?)),
                 disks: disks(&job.plan.machine, &direct.contents, &job.image)?,
+                medium: None,
                 server,
             })
         }
         BootPlan::Disk(distribution) => {
-            let root = &distribution.root;
-            let own = std::fs::metadata(&root.capture_initrd).map_err(unwritten)?;
-            let added = distribution.initramfs.size().map_err(unwritten)?;
-            let disk = disk::prepare(distribution, &job.image)
+            let prepared = disk::prepare(distribution, &job.image)
                 .map_err(|error| assemble("the root disk", error))?;
             Ok(Assembled {
-                initramfs: File::open(&root.initrd).map_err(unwritten)?,
-                capture_initramfs: Bytes(own.len() + added),
-                disks: vec![disk],
+                initramfs: File::open(&distribution.root.initrd).map_err(unwritten)?,
+                capture_initramfs: prepared.capture_initramfs,
+                disks: vec![prepared.disk],
+                medium: prepared.medium,
                 server: None,
             })
         }

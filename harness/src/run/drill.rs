@@ -126,7 +126,11 @@ pub(super) async fn run(
 
 /// Starts the dump server, if there is one, and the drill's machine. They boot side by side.
 async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine), MachineError> {
-    let own = (&files.initramfs, &files.disks[..]);
+    let own = (
+        &files.initramfs,
+        files.disks.as_slice(),
+        files.medium.as_ref(),
+    );
     let start = |link| boot(job, &job.plan.machine, &job.image, own, link);
     let (Some(plan), Some(image), Some(server)) = (job.plan.server(), &job.server, &files.server)
     else {
@@ -144,7 +148,7 @@ pub(super) async fn boot(
     job: &Job,
     machine: &MachinePlan,
     image: &Image,
-    (initramfs, disks): (&File, &[File]),
+    (initramfs, disks, medium): (&File, &[File], Option<&File>),
     link: Option<BorrowedFd<'_>>,
 ) -> Result<Machine, MachineError> {
     let kernel = match &image.kernel.boot {
@@ -154,6 +158,7 @@ pub(super) async fn boot(
         kernel,
         initrd: Input::Open(initramfs.as_fd()),
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
+        medium: medium.map(|file| Input::Open(file.as_fd())),
         link,
     };
     Machine::start(job.qemu.command(), machine, &inputs).await
@@ -468,8 +473,10 @@ fn read_back(job: &Job, files: &Assembled) -> Dump {
     match &job.plan.boot {
         BootPlan::Direct(direct) => read_back_direct(&job.plan, direct, files),
         // The root disk is the only one.
-        BootPlan::Disk(_) => match files.disks.first() {
-            Some(disk) => read_disk(&job.plan, disk, &job.plan.dump_directory, Target::open),
+        BootPlan::Disk(distribution) => match files.disks.first() {
+            Some(disk) => read_disk(&job.plan, disk, &job.plan.dump_directory, |device| {
+                Target::open(&distribution.root.device(device)?)
+            }),
             None => Dump::NotLookedFor,
         },
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 
-use super::{DrillResult, Job};
+use super::{Added, BootPlan, DrillResult, Job};
 use crate::image::BootKernel;
 use crate::machine::{Chardev, Files, Link, arguments, pretty};
 
@@ -39,6 +39,9 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
         for (disk, name) in result.files.disks.iter().zip(&names.disks) {
             copy(disk, &directory.join(name))?;
         }
+        if let (Some(medium), Some(name)) = (&result.files.medium, &names.medium) {
+            copy(medium, &directory.join(name))?;
+        }
         if let Some(server) = &result.files.server {
             copy(&server.initramfs, &directory.join("server-initramfs.cpio"))?;
             for disk in &server.disks {
@@ -63,6 +66,13 @@ pub fn names(job: &Job) -> Files {
             .file_disks()
             .map(|(function, _)| format!("{}.img", function.id()).into())
             .collect(),
+        medium: match &job.plan.boot {
+            BootPlan::Disk(distribution) => match distribution.added {
+                Added::Seed(_) => Some("seed.iso".into()),
+                Added::Files { .. } => None,
+            },
+            BootPlan::Direct(_) => None,
+        },
         link: Link::Nobody,
         serial: Chardev::File("console.log".into()),
         reports: Chardev::File("reports.log".into()),

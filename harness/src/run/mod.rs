@@ -17,7 +17,7 @@ use std::time::Duration;
 use crashdrill_guest::report::ReportError;
 
 pub use assemble::{Assembled, archives, files, server_archive};
-pub use disk::{DiskError, Distribution};
+pub use disk::{Added, DiskError, Distribution, Seed};
 pub use event::Event;
 pub use keep::{command, keep, names};
 pub use known::{accelerator, capabilities};

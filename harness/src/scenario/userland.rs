@@ -45,16 +45,16 @@ pub(super) fn check(scenario: &Scenario, found: &mut Vec<Problem>) {
             );
         }
     }
-    if scenario.kdump.flavour != Flavour::Debian {
+    if let Flavour::Rhel6 | Flavour::Opensuse = scenario.kdump.flavour {
         found.push(
             Problem::new(
                 root("kdump").key("flavour"),
                 format!(
-                    "{DISK} only Debian's kdump can be drilled so far, not {}",
+                    "{DISK} the kdump of {} cannot be drilled yet",
                     scenario.kdump.flavour
                 ),
             )
-            .help("`debian`")
+            .help("`debian`, `rhel7`, `rhel8`, `rhel9` or `fedora`, as the image is")
             .rests_on(boot.clone()),
         );
     }
@@ -76,7 +76,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Vec<Problem>) {
                     line.clone().key("size"),
                     format!("{DISK} the target is the root disk, whose size is its image's"),
                 )
-                .help("`source.disk.size` of the image's manifest")
+                .help("remove it; `source.disk.size` of the image's manifest, or the image itself")
                 .rests_on(boot.clone()),
             );
         }
@@ -88,7 +88,7 @@ pub(super) fn check(scenario: &Scenario, found: &mut Vec<Problem>) {
                 found.push(
                     Problem::new(
                         line.clone().key(key),
-                        format!("{DISK} the target is the root disk, an ext4 made with its image"),
+                        format!("{DISK} the target is the root disk, which comes with its image"),
                     )
                     .help(format!("remove `{key}`"))
                     .rests_on(boot.clone()),

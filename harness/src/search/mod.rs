@@ -66,8 +66,8 @@ pub struct Boot {
     pub capture_total: Option<Bytes>,
     /// The most memory that it had in use, if it lived to tell.
     pub capture_memory: Option<Bytes>,
-    /// Size of its initramfs.
-    pub capture_initramfs: Bytes,
+    /// Size of its initramfs, where that is known.
+    pub capture_initramfs: Option<Bytes>,
     /// Where its logs were kept, if they were.
     pub kept: Option<PathBuf>,
 }
@@ -105,7 +105,7 @@ pub(crate) mod tests {
             elapsed: Duration::from_millis(7_600),
             capture_total: Some(Bytes(52 * Bytes::MIB + 512 * Bytes::KIB)),
             capture_memory: dump.then_some(Bytes(28 * Bytes::MIB)),
-            capture_initramfs: Bytes(7 * Bytes::MIB),
+            capture_initramfs: Some(Bytes(7 * Bytes::MIB)),
             kept: None,
         }
     }

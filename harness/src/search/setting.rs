@@ -334,7 +334,7 @@ impl Minimised {
         // The guest says how much it has and uses: any number.
         let needed = never_free
             .saturating_add(boot.capture_memory?.0)
-            .saturating_add(boot.capture_initramfs.0);
+            .saturating_add(boot.capture_initramfs?.0);
         Some(values.at_least(needed))
     }
 }

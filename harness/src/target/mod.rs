@@ -25,4 +25,4 @@ pub use error::TargetError;
 pub use partitions::{Partition, partitions};
 pub use reader::DumpReader;
 pub use tree::{DumpFile, Found};
-pub use volume::{Target, filesystem};
+pub use volume::{Target, filesystem, filesystem_uuid};

@@ -173,6 +173,18 @@ pub(super) fn find<F: FileSystem>(fs: &F, directory: &str) -> Result<Found, Targ
     Ok(Found { dumps, logs })
 }
 
+/// Names in `directory`; those that are no UTF-8 are left out.
+pub(super) fn list<F: FileSystem>(fs: &F, directory: &str) -> Result<Vec<String>, TargetError> {
+    let directory = resolve(fs, directory)?.node;
+    if fs.stat(&directory)?.kind != Kind::Directory {
+        return Ok(Vec::new());
+    }
+    let entries = fs.entries(&directory)?.into_iter();
+    Ok(entries
+        .filter_map(|entry| String::from_utf8(entry.name).ok())
+        .collect())
+}
+
 /// Opens a regular file of a disk of `disk_len` bytes.
 pub(super) fn open<F: FileSystem>(
     fs: &F,

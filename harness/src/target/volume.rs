@@ -87,6 +87,19 @@ impl Target {
         }
     }
 
+    /// Names in a directory (absolute), through links, in no order; none in what is no directory.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be read, or has unreasonably many entries.
+    pub fn list(&self, directory: &str) -> Result<Vec<String>, TargetError> {
+        match &self.holds {
+            Holds::Ext(fs) => tree::list(fs, directory),
+            Holds::Xfs(fs) => tree::list(fs, directory),
+            Holds::Btrfs(fs) => tree::list(fs, directory),
+            Holds::Dump => Err(TargetError::NotFound(directory.to_owned())),
+        }
+    }
+
     /// Opens a regular file for positioned reads. Nothing is copied.
     ///
     /// # Errors
@@ -123,4 +136,20 @@ pub fn filesystem(device: &BlockDevice) -> Option<Filesystem> {
     } else {
         None
     }
+}
+
+/// The UUID of the file system on the device, as `root=UUID=` has it; `None` when it is none of
+/// those of [`filesystem`].
+pub fn filesystem_uuid(device: &BlockDevice) -> Option<String> {
+    // s_uuid of ext's superblock, sb_uuid of XFS's, fsid of btrfs's.
+    let at = match filesystem(device)? {
+        Filesystem::Xfs => 32,
+        Filesystem::Btrfs => (64 << 10) + 32,
+        _ => 1024 + 0x68,
+    };
+    let mut uuid = [0; 16];
+    device.read_exact_at(at, &mut uuid).ok()?;
+    let hex = uuid.map(|byte| format!("{byte:02x}"));
+    let parts = [&hex[..4], &hex[4..6], &hex[6..8], &hex[8..10], &hex[10..]];
+    Some(parts.map(|part| part.concat()).join("-"))
 }

@@ -97,3 +97,25 @@ for table in gpt mbr; do
     sfdisk -q --delete "$work/$table" 1
     pack "$work/$table" "$table"
 done
+
+python3 - "$work/plain" <<'END'
+import sys
+disk = bytearray(24 * 1024)
+disk[0:5000] = (b"crashdrill fixture\n" * 300)[:5000]
+state = 1
+for at in range(12288, 13312):
+    state = (state * 1103515245 + 12345) & 0x7fffffff
+    disk[at] = (state >> 16) & 0xff
+disk[24000:24007] = b"the end"
+open(sys.argv[1], "wb").write(disk)
+END
+for way in \
+    'v2 -o cluster_size=512,compat=0.10' \
+    'v3 -o cluster_size=512' \
+    'zlib -c -o cluster_size=2048' \
+    'zstd -c -o cluster_size=2048,compression_type=zstd'; do
+    set -- $way
+    name=$1
+    shift
+    qemu-img convert -q -f raw -O qcow2 "$@" "$work/plain" "qcow2-$name.qcow2"
+done

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crashdrill_guest::agent::Task;
+use crashdrill_guest::agent::{Service, Task};
 use crashdrill_guest::order::Action;
 use crashdrill_guest::report::{Exit, Report, Role};
 
@@ -17,10 +17,11 @@ const SETTLE: &str = "--timeout=60";
 pub(crate) fn run(init: &mut Init, arguments: &[String]) {
     match Task::decode(arguments) {
         Ok(Task::Crash {
+            service,
             cpu,
             token,
             drivers,
-        }) => crash(init, cpu, &token, &drivers),
+        }) => crash(init, &service, cpu, &token, &drivers),
         Ok(Task::Look) => look(init),
         Ok(Task::Lost) => {
             look(init);
@@ -32,7 +33,7 @@ pub(crate) fn run(init: &mut Init, arguments: &[String]) {
 
 /// In the first kernel, when the distribution has tried to arm kdump: says how that went, and
 /// crashes if it went well.
-fn crash(init: &mut Init, cpu: u32, token: &str, drivers: &[String]) {
+fn crash(init: &mut Init, service: &Service, cpu: u32, token: &str, drivers: &[String]) {
     settle(init);
     init.report(&system::started(Role::First));
     for driver in drivers {
@@ -44,8 +45,16 @@ fn crash(init: &mut Init, cpu: u32, token: &str, drivers: &[String]) {
         });
         interrupts::report(init, driver);
     }
+    if let Service::Restarted(unit) = service {
+        // How it ends is asked below.
+        child::run(
+            &mut init.memory,
+            &["systemctl".into(), "restart".into(), unit.clone()],
+            &[],
+        );
+    }
     let loaded = system::line("/sys/kernel/kexec_crash_loaded") == "1";
-    let status = service_status();
+    let status = service_status(service.unit());
     init.report(&Report::Armed { status, loaded });
     if loaded && let Err(failure) = first::crash(init, cpu, token) {
         init.failed(&failure);
@@ -70,10 +79,10 @@ fn settle(init: &mut Init) {
 }
 
 /// How the service that arms kdump ended.
-fn service_status() -> Exit {
+fn service_status(unit: &str) -> Exit {
     let output = Command::new("systemctl")
         .args(["show", "--property=ExecMainStatus", "--value"])
-        .arg("kdump-tools.service")
+        .arg(unit)
         .output();
     match output {
         Err(error) => Exit::NotRun(error.raw_os_error().unwrap_or(libc::EINVAL)),

@@ -25,6 +25,7 @@ fn files(disks: usize) -> Files {
         kernel: "/boot/vmlinux,6.1".into(),
         initrd: "first.cpio".into(),
         disks: (0..disks).map(|n| format!("disk,{n}").into()).collect(),
+        medium: None,
         link: Link::Nobody,
         serial: Chardev::Stdio,
         reports: Chardev::File("reports".into()),

@@ -53,6 +53,7 @@ async fn stand_in(behaviour: &str) -> Result<Machine, MachineError> {
         kernel: Input::Open(kernel.as_fd()),
         initrd: Input::Path(Path::new("/dev/null")),
         disks: vec![],
+        medium: None,
         link: None,
     };
     Machine::start(command, &plan, &inputs).await
@@ -78,6 +79,7 @@ fn a_program_that_is_not_there() {
             kernel: nothing,
             initrd: nothing,
             disks: vec![],
+            medium: None,
             link: None,
         };
         let command = std::process::Command::new("/nonexistent/qemu");
@@ -271,6 +273,7 @@ async fn paused(machine: &model::Machine, accel: Accel) -> Result<Machine, Machi
         kernel: Input::Open(kernel.as_fd()),
         initrd: Input::Open(kernel.as_fd()),
         disks: disks.iter().map(|file| Input::Open(file.as_fd())).collect(),
+        medium: None,
         link: None,
     };
     Machine::start_with(qemu(), &plan, &inputs, &["-S".into()]).await
@@ -386,6 +389,7 @@ fn a_real_kernel_speaks_and_ends() {
             kernel: Input::Open(kernel.as_fd()),
             initrd: Input::Open(file.as_fd()),
             disks: vec![Input::Open(file.as_fd()); 2],
+            medium: None,
             link: None,
         };
         file.set_len(512).unwrap();

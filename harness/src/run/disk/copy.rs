@@ -10,10 +10,11 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
-use super::Distribution;
+use super::{Added, Distribution};
 use crate::child::dying_with_us;
 use crate::image::Image;
 use crate::initramfs::{Archive, Content, Node};
+use crate::units::Bytes;
 
 /// Longest text that debugfs may say about what it does.
 const MAX_SAID: u64 = 64 << 10;
@@ -37,33 +38,64 @@ pub enum DiskError {
         /// Why.
         source: io::Error,
     },
+    /// The configuration for cloud-init.
+    #[error("cannot write the configuration for cloud-init: {0}")]
+    Seed(io::Error),
     /// debugfs.
     #[error("debugfs could not write to the root disk: {0}")]
     Debugfs(String),
 }
 
-/// A copy of the root disk without a name, with everything of the drill on it.
-pub(crate) fn prepare(distribution: &Distribution, image: &Image) -> Result<File, DiskError> {
+/// What a machine is given besides its kernel and initramfs.
+pub(crate) struct Prepared {
+    /// A copy of the root disk without a name, with everything of the drill on it that is written
+    /// there.
+    pub(crate) disk: File,
+    /// What cloud-init looks for.
+    pub(crate) medium: Option<File>,
+    /// Size of the capture kernel's initramfs, where it is there already.
+    pub(crate) capture_initramfs: Option<Bytes>,
+}
+
+/// Copies the root disk and adds the drill's files.
+pub(crate) fn prepare(distribution: &Distribution, image: &Image) -> Result<Prepared, DiskError> {
     let root = &distribution.root;
     let disk = copy_sparse(&root.disk).map_err(|source| DiskError::Copy {
         disk: root.disk.clone(),
         source,
     })?;
-    let mut files = Files::default();
-    let capture = appended(&root.capture_initrd, &distribution.initramfs).map_err(|source| {
-        DiskError::File {
-            path: root.capture_initrd_path.clone(),
-            source,
+    match &distribution.added {
+        Added::Seed(seed) => Ok(Prepared {
+            disk,
+            medium: Some(seed.write().map_err(DiskError::Seed)?),
+            capture_initramfs: None,
+        }),
+        Added::Files {
+            capture_initrd,
+            disk: on_disk,
+            initramfs,
+        } => {
+            let wrong = |source| DiskError::File {
+                path: capture_initrd.path.clone(),
+                source,
+            };
+            let mut files = Files::default();
+            let capture = appended(&capture_initrd.file, initramfs).map_err(wrong)?;
+            let size = Bytes(capture.metadata().map_err(wrong)?.len());
+            files.add(&capture_initrd.path, capture);
+            files.add_all(on_disk)?;
+            let debugfs = image
+                .userland
+                .command("debugfs")
+                .map_err(|error| DiskError::Debugfs(error.to_string()))?;
+            write(debugfs, &disk, &files.script)?;
+            Ok(Prepared {
+                disk,
+                medium: None,
+                capture_initramfs: Some(size),
+            })
         }
-    })?;
-    files.add(&root.capture_initrd_path, capture);
-    files.add_all(&distribution.disk)?;
-    let debugfs = image
-        .userland
-        .command("debugfs")
-        .map_err(|error| DiskError::Debugfs(error.to_string()))?;
-    write(debugfs, &disk, &files.script)?;
-    Ok(disk)
+    }
 }
 
 /// Files for debugfs(8), and what it is to do with them.
@@ -213,7 +245,6 @@ mod tests {
     use crate::image::UserlandError;
     use crate::kdump::conf::Filesystem;
     use crate::target::{BlockDevice, Content as Held, Format, Target, make_disk};
-    use crate::units::Bytes;
     use crate::vmcore::ReadAt;
 
     fn host(program: &str) -> Result<Command, UserlandError> {

@@ -1,17 +1,21 @@
-//! A drill of a whole distribution: what is put onto a copy of its root disk.
+//! A drill of a whole distribution: what is put onto a copy of its root disk, or beside it.
 
 mod copy;
+mod image;
+mod iso9660;
+mod seed;
 
 use std::collections::BTreeMap;
 
-use crashdrill_guest::agent::Task;
+use crashdrill_guest::agent::{Service, Task};
 
 pub use copy::DiskError;
 pub(super) use copy::prepare;
+pub use seed::Seed;
 
-use super::plan::{BootPlan, Plan, PlanError, device_names, first_commandline};
+use super::plan::{BOOT_APIC_ID, BootPlan, Plan, PlanError, device_names, first_commandline};
 use crate::image::disk::ROOT_UUID;
-use crate::image::{BootKernel, Image, RootDisk};
+use crate::image::{BootKernel, CaptureInitrd, Image, KdumpService, RootDisk, RootKind};
 use crate::initramfs::{Archive, ArchiveError, Content, GUEST_INIT, Node};
 use crate::kdump::configuration::Configuration;
 use crate::machine::{MachinePlan, catalogue};
@@ -30,12 +34,26 @@ const KDUMP_TOOLS: &str = "/etc/default/kdump-tools";
 pub struct Distribution {
     /// The image's disk, of which the drill gets a copy, and what starts it.
     pub root: RootDisk,
-    /// The capture kernel's command line, as kdump-config should put it together.
+    /// The capture kernel's command line, as the distribution's scripts should put it together.
     pub capture_commandline: String,
-    /// Files and links for the root file system; those that are there are replaced.
-    pub disk: Archive,
-    /// Appended to the capture kernel's initramfs.
-    pub initramfs: Archive,
+    /// How the drill gets its configuration and its agent there.
+    pub added: Added,
+}
+
+/// How a drill gets its configuration and its agent to the distribution.
+#[derive(Debug, Clone)]
+pub enum Added {
+    /// Written onto a disk that was made of packages.
+    Files {
+        /// What the capture kernel's part is appended to.
+        capture_initrd: CaptureInitrd,
+        /// Files and links for the root file system; those that are there are replaced.
+        disk: Archive,
+        /// Appended to the capture kernel's initramfs.
+        initramfs: Archive,
+    },
+    /// On a medium of its own, for the image's cloud-init.
+    Seed(Seed),
 }
 
 /// Plans a drill whose image has a root disk.
@@ -46,18 +64,12 @@ pub(super) fn plan(
     token: &str,
 ) -> Result<Plan, PlanError> {
     let scenario = &drill.scenario;
-    let Configuration::KdumpTools(tools) =
-        Configuration::read(&scenario.kdump).map_err(PlanError::Conf)?
-    else {
-        return Err(PlanError::Boot(format!(
-            "image {} has Debian's kdump-tools; write `kdump: {{flavour: debian}}`",
-            image.name
-        )));
+    let configuration = Configuration::read(&scenario.kdump).map_err(PlanError::Conf)?;
+    let (service, uuid) = match &root.kind {
+        RootKind::Packages(_) => (KdumpService::KdumpTools, ROOT_UUID),
+        RootKind::Image(found) => (found.service, found.uuid.as_str()),
     };
-    if !tools.remotes.is_empty() {
-        let what = "sending the dump over the network with `boot: disk`";
-        return Err(PlanError::NotEmulated(what));
-    }
+    let dump_directory = dump_directory(&configuration, service, &image.name)?;
     let mut machine = MachinePlan::new(&scenario.machine)?;
     if machine.file_disks().any(|(function, _)| !function.target) {
         let text =
@@ -72,23 +84,43 @@ pub(super) fn plan(
         .node
         .clone();
     let target_drivers: Vec<String> = drivers(catalogue::entry(target.kind).drivers);
-    machine.append = format!(
-        "root=UUID={ROOT_UUID} ro {}",
-        first_commandline(scenario, token)
-    );
-    let crash = Task::Crash {
+    machine.append = format!("root=UUID={uuid} ro {}", first_commandline(scenario, token));
+    let crash = |service| Task::Crash {
+        service,
         cpu: u32::from(scenario.crash.cpu),
         token: token.to_owned(),
         drivers: scenario.first_kernel.drivers.clone(),
     };
-    let capture_commandline = tools.capture_commandline(&machine.append).to_string();
-    let distribution = Distribution {
-        root: root.clone(),
-        capture_commandline,
-        disk: disk_files(&crash, scenario.kdump.kdump_tools.as_deref())
+    let unit = service.unit().to_owned();
+    let added = match &root.kind {
+        RootKind::Packages(capture_initrd) => Added::Files {
+            capture_initrd: capture_initrd.clone(),
+            disk: disk_files(
+                &crash(Service::Started(unit)),
+                scenario.kdump.kdump_tools.as_deref(),
+            )
             .map_err(PlanError::Files)?,
-        initramfs: initramfs_files(&scenario.capture.files).map_err(PlanError::Files)?,
+            initramfs: initramfs_files(&scenario.capture.files).map_err(PlanError::Files)?,
+        },
+        RootKind::Image(_) => {
+            image::check(scenario)?;
+            let crash = crash(Service::Restarted(unit));
+            Added::Seed(Seed::new(&scenario.kdump, &crash, token))
+        }
     };
+    let capture_commandline = configuration
+        .capture_commandline(&machine.append, BOOT_APIC_ID)
+        .to_string();
+    let mut notes = match &added {
+        Added::Files { initramfs, .. } => fidelity(initramfs),
+        Added::Seed(_) => image::fidelity(service),
+    };
+    if let BootKernel::Pvh(_) = image.kernel.boot {
+        notes.push(
+            "the first kernel starts uncompressed, without its decompressor: no KASLR in it"
+                .to_owned(),
+        );
+    }
     let expectations = Expectations {
         target: node,
         target_drivers,
@@ -96,15 +128,51 @@ pub(super) fn plan(
         pre_script: false,
         devices: device_names(&machine),
         machine: format!("{}, {}", machine.machine_type(), machine.cpu_model()),
-        fidelity: fidelity(image, &distribution),
+        fidelity: notes,
     };
     Ok(Plan {
         machine,
         token: token.to_owned(),
-        boot: BootPlan::Disk(Box::new(distribution)),
-        dump_directory: tools.coredir,
+        boot: BootPlan::Disk(Box::new(Distribution {
+            root: root.clone(),
+            capture_commandline,
+            added,
+        })),
+        dump_directory,
         expectations,
     })
+}
+
+/// Where on the root file system the dump is to be found.
+fn dump_directory(
+    configuration: &Configuration,
+    service: KdumpService,
+    image: &str,
+) -> Result<String, PlanError> {
+    match (service, configuration) {
+        (KdumpService::KdumpTools, Configuration::KdumpTools(tools)) => {
+            match tools.remotes.is_empty() {
+                true => Ok(tools.coredir.clone()),
+                false => Err(PlanError::NotEmulated(
+                    "sending the dump over the network with `boot: disk`",
+                )),
+            }
+        }
+        (KdumpService::Kdumpctl, Configuration::Kdumpctl { conf, .. }) => {
+            let mount = |word: &String| word.starts_with("--mount");
+            if conf.target.is_some() || conf.dracut_args.iter().any(mount) {
+                let what = "a dump target other than the root file system with `boot: disk`";
+                return Err(PlanError::NotEmulated(what));
+            }
+            Ok(format!("/{}", conf.path.trim_start_matches('/')))
+        }
+        (KdumpService::KdumpTools, _) => Err(PlanError::Boot(format!(
+            "image {image} has Debian's kdump-tools; write `kdump: {{flavour: debian}}`"
+        ))),
+        (KdumpService::Kdumpctl, _) => Err(PlanError::Boot(format!(
+            "image {image} has kdumpctl; the flavour is `rhel7`, `rhel8`, `rhel9` or `fedora`"
+        ))),
+    }
 }
 
 fn drivers(names: &[&str]) -> Vec<String> {
@@ -162,7 +230,7 @@ fn initramfs_files(files: &BTreeMap<String, String>) -> Result<Archive, ArchiveE
     Ok(archive)
 }
 
-fn fidelity(image: &Image, distribution: &Distribution) -> Vec<String> {
+fn fidelity(added: &Archive) -> Vec<String> {
     let mut notes = vec![
         "QEMU loads kernel and initramfs of the first kernel: no boot loader, no partitions"
             .to_owned(),
@@ -173,7 +241,7 @@ fn fidelity(image: &Image, distribution: &Distribution) -> Vec<String> {
          kernel; where its initramfs gives up and would wait at a prompt, the machine powers off"
             .to_owned(),
     ];
-    let added = distribution.initramfs.entries();
+    let added = added.entries();
     let own = [AGENT_IN_INITRAMFS, "/scripts/panic/ORDER"].map(|path| &path[1..]);
     let files: Vec<String> = added
         .filter(|(path, entry)| {
@@ -186,12 +254,6 @@ fn fidelity(image: &Image, distribution: &Distribution) -> Vec<String> {
             "added to the capture initramfs: {}",
             files.join(", ")
         ));
-    }
-    if let BootKernel::Pvh(_) = image.kernel.boot {
-        notes.push(
-            "the first kernel starts uncompressed, without its decompressor: no KASLR in it"
-                .to_owned(),
-        );
     }
     notes
 }
@@ -219,6 +281,7 @@ mod tests {
     #[test]
     fn units_start_the_agent_with_its_task() {
         let crash = Task::Crash {
+            service: Service::Started("kdump-tools.service".to_owned()),
             cpu: 2,
             token: "00ff".to_owned(),
             drivers: vec!["nvme".to_owned()],

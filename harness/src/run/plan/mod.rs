@@ -37,7 +37,7 @@ use crate::target::Content;
 use crate::verdict::Expectations;
 
 /// The APIC id of the CPU that the firmware starts on QEMU's machines.
-const BOOT_APIC_ID: u32 = 0;
+pub(super) const BOOT_APIC_ID: u32 = 0;
 /// The parameter that carries a drill's token.
 const TOKEN_PARAMETER: &str = "crashdrill";
 
@@ -249,7 +249,8 @@ impl Plan {
             }
             (Boot::Disk, None) => {
                 return Err(PlanError::Boot(format!(
-                    "image {} has no root disk; debian-12-disk has one",
+                    "image {} has no root disk; debian-12-disk has one, and so has one whose source is \
+                     `disk-image`",
                     image.name
                 )));
             }

@@ -249,7 +249,7 @@ fn a_guess_by_what_was_in_use() {
     let mut boot = boot(good());
     boot.capture_total = Some(Bytes(212_140_032));
     boot.capture_memory = Some(Bytes(35_749_888));
-    boot.capture_initramfs = Bytes(7_907_748);
+    boot.capture_initramfs = Some(Bytes(7_907_748));
     let guess = minimised.guess(&values, top, &boot);
     assert_eq!(
         guess.map(|at| values.get(at).to_string()),
