@@ -250,3 +250,10 @@ static DAMAGED: LazyLock<Mutex<(File, Vec<u64>)>> = LazyLock::new(|| {
     let used = used.collect();
     Mutex::new((disk, used))
 });
+
+#[test]
+fn names_of_a_directory() {
+    let target = open(&make(Filesystem::Ext4, 2)).unwrap();
+    assert_eq!(target.list("/").unwrap(), ["lost+found"]);
+    assert!(target.list("/none").is_err());
+}

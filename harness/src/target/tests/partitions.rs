@@ -64,3 +64,26 @@ fn a_partition_behind_the_end_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn uuids_are_those_of_blkid() {
+    let uuid = "12345678-9abc-def0-1234-56789abcdef0";
+    let format = Format::new(Filesystem::Ext4).uuid(uuid).unwrap();
+    let content = Content::Filesystem(format);
+    let ext = make_disk(Bytes(2 * Bytes::MIB), &content, host).unwrap();
+    for (disk, wanted) in [
+        (ext, Some(uuid)),
+        (
+            fixture(xfs::VERSION_4),
+            Some("ec263e11-3ab0-4998-8e98-c3dc506df8c0"),
+        ),
+        (
+            fixture(btrfs::BTRFS),
+            Some("6a097851-14e3-489e-81d8-c16b330df0f3"),
+        ),
+        (fixture(GPT), None),
+    ] {
+        let device = BlockDevice::whole(&disk).unwrap();
+        assert_eq!(filesystem_uuid(&device).as_deref(), wanted);
+    }
+}
