@@ -105,7 +105,7 @@ pub(super) fn plan(
         RootKind::Image(_) => {
             image::check(scenario)?;
             let crash = crash(Service::Restarted(unit));
-            Added::Seed(Seed::new(&scenario.kdump, &crash, token))
+            Added::Seed(Seed::new(&scenario.kdump, service, &crash, token))
         }
     };
     let capture_commandline = configuration
@@ -179,38 +179,65 @@ fn drivers(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// A unit that runs the agent of the root file system.
+struct Unit {
+    name: &'static str,
+    wanted_by: &'static str,
+    conditions: &'static str,
+    task: Task,
+}
+
+impl Unit {
+    /// In the capture kernel systemd.unit=kdump-tools-dump.service pulls in sysinit.target and no
+    /// more. Whichever of the two services comes first saves and reboots, so the look has to come
+    /// before either.
+    fn look() -> Self {
+        Self {
+            name: "crashdrill-look.service",
+            wanted_by: "sysinit.target",
+            conditions: "ConditionPathExists=/proc/vmcore\nDefaultDependencies=no\n\
+                         After=systemd-udev-trigger.service\n\
+                         Before=kdump-tools.service kdump-tools-dump.service",
+            task: Task::Look,
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("{UNITS}/{}", self.name)
+    }
+
+    /// The link that enables it.
+    fn link(&self) -> String {
+        format!("{UNITS}/{}.wants/{}", self.wanted_by, self.name)
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "[Unit]\nDescription=crashdrill: {}\n{}\n\n\
+             [Service]\nType=oneshot\nStandardOutput=tty\nStandardError=tty\n\
+             TTYPath=/dev/console\nExecStart={AGENT} {}\n",
+            self.name,
+            self.conditions,
+            self.task.encode().join(" ")
+        )
+    }
+}
+
 fn disk_files(crash: &Task, kdump_tools: Option<&str>) -> Result<Archive, ArchiveError> {
     let mut disk = Archive::new();
     disk.add_file(AGENT, 0o755, Content::Static(GUEST_INIT))?;
-    // In the capture kernel systemd.unit=kdump-tools-dump.service pulls in sysinit.target and no
-    // more. Whichever of the two services comes first saves and reboots, so the look has to come
-    // before either.
     let units = [
-        (
-            "crashdrill-crash.service",
-            "multi-user.target",
-            "ConditionPathExists=!/proc/vmcore\nAfter=kdump-tools.service",
-            crash.clone(),
-        ),
-        (
-            "crashdrill-look.service",
-            "sysinit.target",
-            "ConditionPathExists=/proc/vmcore\nDefaultDependencies=no\n\
-             After=systemd-udev-trigger.service\n\
-             Before=kdump-tools.service kdump-tools-dump.service",
-            Task::Look,
-        ),
+        Unit {
+            name: "crashdrill-crash.service",
+            wanted_by: "multi-user.target",
+            conditions: "ConditionPathExists=!/proc/vmcore\nAfter=kdump-tools.service",
+            task: crash.clone(),
+        },
+        Unit::look(),
     ];
-    for (name, wanted_by, conditions, task) in units {
-        let text = format!(
-            "[Unit]\nDescription=crashdrill: {name}\n{conditions}\n\n\
-             [Service]\nType=oneshot\nStandardOutput=tty\nStandardError=tty\n\
-             TTYPath=/dev/console\nExecStart={AGENT} {}\n",
-            task.encode().join(" ")
-        );
-        let path = format!("{UNITS}/{name}");
-        disk.add_file(&path, 0o644, text.into_bytes().into())?;
-        disk.add_symlink(&format!("{UNITS}/{wanted_by}.wants/{name}"), &path)?;
+    for unit in units {
+        disk.add_file(&unit.path(), 0o644, unit.text().into_bytes().into())?;
+        disk.add_symlink(&unit.link(), &unit.path())?;
     }
     if let Some(text) = kdump_tools {
         disk.add_file(KDUMP_TOOLS, 0o644, text.as_bytes().to_vec().into())?;

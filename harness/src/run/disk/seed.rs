@@ -6,13 +6,14 @@ use std::io::{self, BufWriter, Write};
 use crashdrill_guest::agent::Task;
 use serde_json::json;
 
-use super::iso9660;
+use super::{AGENT, Unit, iso9660};
+use crate::image::KdumpService;
 use crate::initramfs::GUEST_INIT;
 use crate::scenario::model::{Kdump, SysconfigFile};
 
 /// What NoCloud looks for.
 const LABEL: &str = "cidata";
-const AGENT: &str = "agent";
+const AGENT_FILE: &str = "agent";
 const MOUNT_POINT: &str = "/run/crashdrill";
 
 /// The texts of a seed.
@@ -26,19 +27,45 @@ pub struct Seed {
 
 impl Seed {
     /// For a drill with this token. JSON is YAML.
-    pub(super) fn new(kdump: &Kdump, crash: &Task, token: &str) -> Self {
-        let files: Vec<_> = files(kdump)
+    pub(super) fn new(kdump: &Kdump, service: KdumpService, crash: &Task, token: &str) -> Self {
+        let mut files: Vec<(String, String)> = files(kdump)
+            .into_iter()
+            .map(|(path, text)| (path.to_owned(), text.to_owned()))
+            .collect();
+        let mut steps = vec![
+            format!("mkdir -p {MOUNT_POINT}"),
+            format!("mount -t iso9660 -o ro,exec /dev/disk/by-label/{LABEL} {MOUNT_POINT}"),
+        ];
+        // kdump-tools saves the dump on the root file system, where the agent can be put;
+        // kdumpctl does so in an initramfs.
+        if service == KdumpService::KdumpTools {
+            let look = Unit::look();
+            steps.push(format!("install -D {MOUNT_POINT}/{AGENT_FILE} {AGENT}"));
+            steps.push(format!(
+                "mkdir -p $(dirname {link}) && ln -sf {} {link} && sync",
+                look.path(),
+                link = look.link()
+            ));
+            files.push((look.path(), look.text()));
+        }
+        // The medium has no execute bits of its own, and needs none.
+        let order = crash.encode().join(" ");
+        steps.push(format!(
+            "exec {MOUNT_POINT}/{AGENT_FILE} {order} >/dev/console 2>&1"
+        ));
+        let files: Vec<_> = files
             .into_iter()
             .map(|(path, text)| json!({"path": path, "permissions": "0644", "content": text}))
             .collect();
-        // The medium has no execute bits of its own, and needs none.
-        let run = format!(
-            "mkdir -p {MOUNT_POINT} && \
-             mount -t iso9660 -o ro,exec /dev/disk/by-label/{LABEL} {MOUNT_POINT} && \
-             exec {MOUNT_POINT}/{AGENT} {} >/dev/console 2>&1",
-            crash.encode().join(" ")
-        );
-        let config = json!({"write_files": files, "runcmd": [["sh", "-c", run]]});
+        let config = json!({
+            "write_files": files,
+            "runcmd": [["sh", "-c", steps.join(" && ")]],
+            // What cloud-init would change by itself.
+            "growpart": {"mode": "off"},
+            "resize_rootfs": false,
+            "preserve_hostname": true,
+            "ssh_deletekeys": false,
+        });
         Self {
             meta_data: json!({"instance-id": format!("crashdrill-{token}")}).to_string() + "\n",
             user_data: format!("#cloud-config\n{config}\n"),
@@ -50,7 +77,7 @@ impl Seed {
         let files = [
             ("meta-data", self.meta_data.as_bytes()),
             ("user-data", self.user_data.as_bytes()),
-            (AGENT, GUEST_INIT),
+            (AGENT_FILE, GUEST_INIT),
         ]
         .map(|(name, bytes)| iso9660::File { name, bytes });
         let mut to = BufWriter::with_capacity(1 << 16, tempfile::tempfile()?);
@@ -96,7 +123,7 @@ mod tests {
             sysconfig: SysconfigFile::Text("KDUMP_IMG='vmlinuz'\n".to_owned()),
             ..Kdump::default()
         };
-        let seed = Seed::new(&kdump, &crash, "00ff");
+        let seed = Seed::new(&kdump, KdumpService::Kdumpctl, &crash, "00ff");
         let text = seed.user_data.strip_prefix("#cloud-config\n").unwrap();
         // As cloud-init reads it.
         let config: serde_json::Value = serde_yaml::from_str(text).unwrap();
@@ -111,5 +138,14 @@ mod tests {
         let order: Vec<String> = order.split(' ').map(str::to_owned).collect();
         assert_eq!(Task::decode(&order).unwrap(), crash);
         assert!(seed.meta_data.contains("crashdrill-00ff"));
+
+        let seed = Seed::new(&Kdump::default(), KdumpService::KdumpTools, &crash, "00ff");
+        let config: serde_json::Value = serde_yaml::from_str(&seed.user_data).unwrap();
+        let look = Unit::look();
+        assert_eq!(config["write_files"][0]["path"], look.path());
+        assert_eq!(config["write_files"][0]["content"], look.text());
+        let run = config["runcmd"][0][2].as_str().unwrap();
+        let enables = format!("ln -sf {} {} ", look.path(), look.link());
+        assert!(run.contains(&enables), "{run}");
     }
 }
