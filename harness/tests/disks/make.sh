@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes the disks of this directory, as root on a machine that can mount them (loop, xfs, btrfs),
-# with xfsprogs, btrfs-progs, fdisk and python3. The tests need none of that.
+# with xfsprogs, btrfs-progs, fdisk, qemu-utils and python3. The tests need none of that.
 #
 # xfs-dirty   xfs of version 5 as crashdrill makes it, synced and never unmounted: most of it is in
 #             the log alone
 # xfs-4       xfs of version 4, without file types, with directory blocks larger than blocks
 # btrfs       compressed files, a subvolume that is the default one, small nodes
 # gpt, mbr    partition tables
+# qcow2-*     qcow2 of both versions, and with compressed clusters of both methods
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
