@@ -2,7 +2,7 @@
 //! file system, and the kernel and the initramfs that boot it, are found here.
 
 use std::cmp::Ordering;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -93,10 +93,11 @@ pub(super) fn fill(
         image: name.to_owned(),
         message: format!("{}: {message}", file.display()),
     };
-    let image = File::open(file).map_err(failed("open", file))?;
-    if !image.metadata().map_err(failed("open", file))?.is_file() {
+    // Opening a pipe would wait for somebody at its other end.
+    if !fs::metadata(file).map_err(failed("open", file))?.is_file() {
         return Err(wrong("it is no regular file".to_owned()));
     }
+    let image = File::open(file).map_err(failed("open", file))?;
     let (disk, raw) = match qcow2::is_qcow2(&image).map_err(failed("read", file))? {
         false => (image, Some(file.to_owned())),
         true => {

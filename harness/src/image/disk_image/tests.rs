@@ -156,10 +156,15 @@ fn what_an_image_lacks_is_said() {
 }
 
 #[test]
-fn a_directory_is_no_image() {
+fn a_directory_or_a_pipe_is_no_image() {
     let directory = tempfile::tempdir().unwrap();
-    let error = fill("x", directory.path(), directory.path()).unwrap_err();
-    assert!(error.to_string().contains("no regular file"), "{error}");
+    let pipe = directory.path().join("pipe");
+    let mode = nix::sys::stat::Mode::S_IRUSR;
+    nix::unistd::mkfifo(&pipe, mode).unwrap();
+    for path in [directory.path(), &pipe] {
+        let error = fill("x", path, directory.path()).unwrap_err();
+        assert!(error.to_string().contains("no regular file"), "{error}");
+    }
 }
 
 #[test]
