@@ -162,8 +162,8 @@ impl List {
         self.0.push(value.into());
     }
 
-    /// Both chipsets have a disk controller, whose first bus is `ide.0`: one device more there is
-    /// none more on PCI.
+    /// Both chipsets have a disk controller of their own, whose first bus is `ide.0`. What is
+    /// there is no PCI function, and takes no vector that the controller does not have anyway.
     fn medium(&mut self, file: &Path) {
         self.option(
             "-blockdev",

@@ -200,3 +200,30 @@ fn the_target_of_a_dump_over_the_network_has_a_cable() {
         ["-netdev hubport,id=cable-virtio-net-0,hubid=0", device]
     );
 }
+
+#[test]
+fn a_medium_lies_in_a_drive_of_the_chipset() {
+    for chipset in [Chipset::Q35, Chipset::Pc] {
+        let machine = Machine {
+            chipset,
+            ..machine(&[])
+        };
+        let plan = MachinePlan::new(&machine).unwrap();
+        let files = Files {
+            medium: Some("seed,1.iso".into()),
+            ..files(0)
+        };
+        let list = arguments(&plan, &files);
+        let text: Vec<_> = list.iter().map(|word| word.to_str().unwrap()).collect();
+        assert_eq!(
+            text[text.len() - 4..],
+            [
+                "-blockdev",
+                "driver=raw,node-name=medium,read-only=on,file.driver=file,file.locking=off,\
+                 file.filename=seed,,1.iso",
+                "-device",
+                "ide-cd,id=cd,bus=ide.0,drive=medium",
+            ]
+        );
+    }
+}
