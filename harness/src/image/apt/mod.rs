@@ -92,7 +92,7 @@ pub(super) struct Deb {
 /// What a kernel's or a library's installation scripts want. Nothing is installed here and no
 /// script runs, so apt is told that these are there already: it saves perl, udev, an initramfs
 /// generator and what they bring, a quarter of the download. None of them holds a library.
-const STAND_INS: [&str; 23] = [
+const STAND_INS: [&str; 24] = [
     "adduser",
     "apt",
     "base-passwd",
@@ -113,6 +113,7 @@ const STAND_INS: [&str; 23] = [
     "perl",
     "perl-base",
     "python3",
+    "python3-dbus",
     "systemd",
     "ucf",
     "udev",
@@ -221,10 +222,9 @@ fn status(wanted: &[&str]) -> String {
     stand_ins
         .map(|name| {
             // `perl:any` is satisfied by `allowed` only, a plain dependency by either.
-            let multi = if *name == "perl" {
-                "allowed"
-            } else {
-                "foreign"
+            let multi = match *name {
+                "perl" | "python3" => "allowed",
+                _ => "foreign",
             };
             format!(
                 "Package: {name}\nStatus: install ok installed\nVersion: 9999:1\n\
