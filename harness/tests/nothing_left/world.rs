@@ -274,7 +274,12 @@ impl World {
     pub(crate) fn wait_in_mke2fs(&mut self, template: &Template) -> io::Result<()> {
         let entry = fs::read_dir(self.path("cache/image"))?
             .flatten()
-            .find(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+            .find(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("debian-12-")
+            });
         let mke2fs = entry.unwrap().path().join("userland/usr/bin/mke2fs");
         fs::remove_file(&mke2fs)?;
         fs::hard_link(template.0.path().join("waiting"), mke2fs)?;
