@@ -50,16 +50,12 @@ impl Image {
         match self.action {
             Action::List => list(context)?,
             Action::Fetch { names } => {
-                let names = if names.is_empty() {
-                    let (cannot, can): (Vec<_>, Vec<_>) = manifests(context)?
+                let names = match names.is_empty() {
+                    true => manifests(context)?
                         .into_iter()
-                        .partition(|manifest| matches!(manifest.source, Source::Url(_)));
-                    for manifest in cannot {
-                        say!("{}: left out, it would come from a URL", manifest.name);
-                    }
-                    can.into_iter().map(|manifest| manifest.name).collect()
-                } else {
-                    names
+                        .map(|manifest| manifest.name)
+                        .collect(),
+                    false => names,
                 };
                 for name in names {
                     let image = open(context, &name)?;
@@ -98,8 +94,10 @@ fn list(context: &Context) -> Result<(), CliError> {
             Source::Apt(apt) => format!("apt {}", apt.suite),
             Source::Local(local) => format!("local {}", local.kernel.display()),
             Source::Disk(disk) => format!("disk {}", disk.suite),
-            Source::DiskImage(image) => format!("disk-image {}", image.file.display()),
-            Source::Url(_) => "url".to_owned(),
+            Source::DiskImage(image) => format!("disk-image {}", image.file),
+            Source::Rpm(rpm) => format!("rpm {}", rpm.fingerprint),
+            Source::Url(url) => format!("url {}", url.archive),
+            Source::Host(_) => "host".to_owned(),
         };
         say!("{:16} {source:16} {}", manifest.name, manifest.about);
     }
@@ -136,8 +134,8 @@ fn show(image: &Opened) -> Result<(), CliError> {
         say!("modules  {}", directory.display());
     }
     say!("packages");
-    for (name, version) in &image.packages {
-        say!("  {name} {version}");
+    for package in &image.packages {
+        say!("  {} {}", package.name, package.version);
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use super::cache::EntryId;
 use super::cache::Kind;
 use super::disk_image::FoundRoot;
 use super::error::{ImageError, io as failed};
+use super::index::Package;
 use super::manifest::DiskSource;
 use super::progress::{Progress, Step};
 use super::qemu::remove;
@@ -177,7 +178,7 @@ pub(super) struct Filled {
     pub(super) kernel: PathBuf,
     /// A directory to be removed at the end.
     pub(super) work: PathBuf,
-    pub(super) packages: Vec<(String, String)>,
+    pub(super) packages: Vec<Package>,
     pub(super) root: RootIndex,
 }
 
@@ -447,7 +448,7 @@ fn only(name: &str, directory: &Path, prefix: &str) -> Result<PathBuf, ImageErro
 }
 
 /// Names and versions from dpkg's status file.
-fn packages(status: &str) -> Vec<(String, String)> {
+fn packages(status: &str) -> Vec<Package> {
     let mut packages = Vec::new();
     let mut name = None;
     for line in status.lines() {
@@ -456,7 +457,7 @@ fn packages(status: &str) -> Vec<(String, String)> {
         } else if let Some(version) = line.strip_prefix("Version: ")
             && let Some(name) = name.take()
         {
-            packages.push((name, version.to_owned()));
+            packages.push(Package::of_apt(name, version.to_owned()));
         }
     }
     packages
@@ -473,8 +474,8 @@ mod tests {
         assert_eq!(
             packages(status),
             [
-                ("adduser".to_owned(), "3.134".to_owned()),
-                ("kdump-tools".to_owned(), "1:1.8.1".to_owned())
+                Package::of_apt("adduser".to_owned(), "3.134".to_owned()),
+                Package::of_apt("kdump-tools".to_owned(), "1:1.8.1".to_owned())
             ]
         );
     }

@@ -72,17 +72,9 @@ pub enum ImageError {
         /// Why not, and what to do.
         message: String,
     },
-    /// An image that has to come from a URL.
-    #[error(
-        "image {image}: fetching {url} is not supported yet; images are made of packages \
-         (`source: apt`, `source: disk`) or of local files (`source: local`)"
-    )]
-    Url {
-        /// The image.
-        image: String,
-        /// Where it is.
-        url: String,
-    },
+    /// A file that has to come from a URL.
+    #[error("fetching {0} is not supported yet")]
+    Url(String),
     /// A local image borrows from another local image.
     #[error(
         "image {image}: userland `{lender}` has none of its own to lend; name an image whose source is apt, such as debian-12"

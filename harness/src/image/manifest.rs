@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::ImageError;
+use super::location::Location;
+use super::trust::{Fingerprint, Sum};
+use crate::machine::is_cpu_model;
 use crate::units::Bytes;
 
 /// An image: a kernel with its modules, and the programs that arm kdump and save the dump.
@@ -18,6 +21,10 @@ pub struct Manifest {
     pub name: String,
     /// What it is, for people.
     pub about: String,
+    /// QEMU's name of the CPU model that a machine has whose scenario names none: programs may
+    /// need more than qemu64, such as those of RHEL 9, which are built for x86-64-v2.
+    #[serde(default)]
+    pub cpu: Option<String>,
     /// Where it comes from.
     #[serde(deserialize_with = "serde_yaml::with::singleton_map::deserialize")]
     #[schemars(with = "Source")]
@@ -30,14 +37,18 @@ pub struct Manifest {
 pub enum Source {
     /// Debian packages, through the apt and the mirror of this machine.
     Apt(AptSource),
+    /// RPM packages, fetched or on this machine, all signed with one key.
+    Rpm(RpmSource),
+    /// An archive with a kernel and its modules, fetched or on this machine.
+    Url(UrlSource),
+    /// The kernel that this machine runs, with its modules.
+    Host(HostSource),
     /// A kernel that lies on this machine.
     Local(LocalSource),
     /// A root disk made of Debian packages, for drills with `boot: disk`.
     Disk(DiskSource),
-    /// A disk image that lies on this machine, for drills with `boot: disk`.
+    /// A disk image, fetched or on this machine, for drills with `boot: disk`.
     DiskImage(DiskImageSource),
-    /// A disk image that a distribution publishes, for drills with `boot: disk`.
-    Url(UrlSource),
 }
 
 /// Debian packages.
@@ -72,8 +83,11 @@ pub struct DiskSource {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DiskImageSource {
-    /// qcow2 or raw. Relative to this file.
-    pub file: PathBuf,
+    /// qcow2 or raw: a path relative to this file, or a URL.
+    pub file: Location,
+    /// The file's SHA-256; needed for one at a URL.
+    #[serde(default)]
+    pub sha256: Option<Sum>,
 }
 
 /// Debian's kernel and its modules alone are half a gibibyte, and the dump comes on top.
@@ -83,22 +97,45 @@ fn usual_disk() -> Bytes {
     Bytes(4 * Bytes::GIB)
 }
 
-/// A disk image that a distribution publishes, and what else of it a drill needs. All of these
-/// are https:// URLs; nothing is believed that the key has not signed.
+/// RPM packages. Nothing of them is believed, and nothing unpacked, before the signature has been
+/// checked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RpmSource {
+    /// A file with the key that the packages are signed with, as `RPM-GPG-KEY-...` in
+    /// /etc/pki/rpm-gpg. Relative to this file.
+    pub key: PathBuf,
+    /// Which key of that file counts.
+    pub fingerprint: Fingerprint,
+    /// The kernel with its modules, kexec-tools, makedumpfile where it is a package of its own,
+    /// and what these need: paths relative to this file, or URLs.
+    pub packages: Vec<Location>,
+    /// Name of the image that lends what the packages have not, such as busybox, and the programs
+    /// that make file systems on this machine; its source must be `apt`.
+    #[serde(default)]
+    pub userland: Option<String>,
+}
+
+/// An archive with a kernel and its modules, as the kernel's own `make tarxz-pkg` packs them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UrlSource {
-    /// The disk, qcow2 or raw.
-    pub disk: String,
-    /// The distribution's list of checksums, signed in place, in which the disk's name stands.
-    pub checksums: String,
-    /// Directories with `repodata/` from which missing packages come.
-    #[serde(default)]
-    pub repositories: Vec<String>,
-    /// The key that signs the checksums and the packages. Relative to this file.
-    pub key: PathBuf,
-    /// The key's fingerprint: 40 hexadecimal digits, with or without blanks.
-    pub fingerprint: String,
+    /// A tar, plain or packed with gzip, xz, bzip2 or zstd, in which boot/vmlinuz-RELEASE and
+    /// lib/modules/RELEASE lie: a URL, or a path relative to this file.
+    pub archive: Location,
+    /// The archive's SHA-256.
+    pub sha256: Sum,
+    /// Name of the image that lends kexec, makedumpfile and busybox; its source must be `apt`.
+    pub userland: String,
+}
+
+/// The kernel that this machine runs, and the kdump programs that are installed on it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HostSource {
+    /// Name of the image that lends what is not installed, and the programs that make file
+    /// systems; its source must be `apt`.
+    pub userland: String,
 }
 
 /// A kernel that lies on this machine, with the userland of another image.
@@ -113,6 +150,19 @@ pub struct LocalSource {
     pub modules: Option<PathBuf>,
     /// Name of the image that lends kexec, makedumpfile and busybox; its source must be `apt`.
     pub userland: String,
+}
+
+impl Source {
+    /// Name of the image that lends programs.
+    pub(super) fn lender(&self) -> Option<&str> {
+        match self {
+            Self::Rpm(source) => source.userland.as_deref(),
+            Self::Url(source) => Some(&source.userland),
+            Self::Host(source) => Some(&source.userland),
+            Self::Local(source) => Some(&source.userland),
+            Self::Apt(_) | Self::Disk(_) | Self::DiskImage(_) => None,
+        }
+    }
 }
 
 impl Manifest {
@@ -171,6 +221,13 @@ impl Manifest {
                 ),
             );
         }
+        if let Some(cpu) = &manifest.cpu
+            && !is_cpu_model(cpu)
+        {
+            let message = format!("`{cpu}` is no CPU model of QEMU, such as qemu64 or Nehalem");
+            return error("cpu", message);
+        }
+        let directory = file.parent().unwrap_or(Path::new("."));
         match &mut manifest.source {
             // All of these end up on apt's or mmdebstrap's command line.
             Source::Apt(AptSource { suite, packages })
@@ -190,36 +247,32 @@ impl Manifest {
                     return error("packages", format!("`{odd}` is not a Debian package name"));
                 }
             }
-            Source::Url(url) => {
-                let directory = file.parent().unwrap_or(Path::new("."));
-                url.key = directory.join(&url.key);
-                for (key, url) in [("disk", &url.disk), ("checksums", &url.checksums)]
-                    .into_iter()
-                    .chain(url.repositories.iter().map(|url| ("repositories", url)))
-                {
-                    if !url.starts_with("https://") || url.contains(char::is_whitespace) {
-                        return error(key, format!("`{url}` is no https:// URL"));
-                    }
+            Source::Rpm(rpm) => {
+                absolute(file, &mut rpm.key);
+                if rpm.packages.is_empty() {
+                    let message = "no packages: at least a kernel is needed";
+                    return error("packages", message.into());
                 }
-                let digits = url.fingerprint.chars().filter(|c| !c.is_whitespace());
-                let digits: Vec<char> = digits.collect();
-                if digits.len() != 40 || !digits.iter().all(char::is_ascii_hexdigit) {
-                    let message = format!(
-                        "`{}` is no fingerprint of 40 hexadecimal digits",
-                        url.fingerprint
-                    );
-                    return error("fingerprint", message);
-                }
-                if !url.key.is_file() {
-                    return error("key", format!("no key in {}", url.key.display()));
+                let here = rpm.packages.drain(..);
+                rpm.packages = here.map(|package| package.below(directory)).collect();
+                if !rpm.key.is_file() {
+                    return error("key", format!("no key in {}", rpm.key.display()));
                 }
             }
+            Source::Url(url) => url.archive = url.archive.clone().below(directory),
+            Source::Host(HostSource { .. }) => {}
             Source::Local(local) => {
                 absolute(file, &mut local.kernel);
                 let modules = local.modules.iter_mut();
                 modules.for_each(|path| absolute(file, path));
             }
-            Source::DiskImage(image) => absolute(file, &mut image.file),
+            Source::DiskImage(image) => {
+                image.file = image.file.clone().below(directory);
+                if let (Location::Url(_), None) = (&image.file, image.sha256) {
+                    let message = "a file at a URL takes `sha256`, by which it is known";
+                    return error("file", message.into());
+                }
+            }
         }
         if let Source::Disk(disk) = &manifest.source
             && let Some(odd) = disk.files.keys().find(|path| !is_plain(path))
@@ -277,95 +330,4 @@ fn without_location(message: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const APT: &str = "name: debian-12\nabout: x\nsource: {apt: {suite: bookworm, packages: [linux-image-amd64]}}\n";
-
-    fn parse(text: &str) -> Result<Manifest, ImageError> {
-        Manifest::parse(text, Path::new("/images/debian-12.yaml"))
-    }
-
-    fn position(text: &str) -> (usize, usize, String) {
-        match parse(text) {
-            Err(ImageError::Manifest {
-                line,
-                column,
-                message,
-                ..
-            }) => (line, column, message),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn both_sources_are_read() {
-        let apt = parse(APT).unwrap();
-        assert!(matches!(apt.source, Source::Apt(apt) if apt.suite == "bookworm"));
-        let local = parse(
-            "name: el7\nabout: x\nsource:\n  local: {kernel: el7/vmlinuz, modules: /m, userland: debian-12}\n",
-        )
-        .unwrap();
-        let Source::Local(local) = local.source else {
-            panic!()
-        };
-        assert_eq!(local.kernel, Path::new("/images/el7/vmlinuz"));
-        assert_eq!(local.modules.as_deref(), Some(Path::new("/m")));
-        let image = parse("name: a\nabout: x\nsource: {disk-image: {file: ../a.qcow2}}\n").unwrap();
-        let Source::DiskImage(image) = image.source else {
-            panic!()
-        };
-        assert_eq!(image.file, Path::new("/images/../a.qcow2"));
-    }
-
-    #[test]
-    fn errors_have_a_position() {
-        let (line, _, message) =
-            position("name: a\nabout: x\nsource: {apt: {suite: b, packages: [c], mirror: d}}\n");
-        assert_eq!(line, 3, "{message}");
-        assert!(message.contains("unknown field `mirror`"), "{message}");
-        let (line, column, message) = position(&APT.replace("[linux-image-amd64]", "[--force]"));
-        assert_eq!((line, column), (3, 33), "{message}");
-        let (line, ..) = position(&APT.replace("debian-12", "'../x'"));
-        assert_eq!(line, 1);
-        for (disk, wanted) in [
-            ("packages: [c], size: 10M", "at least 1G"),
-            ("packages: [c], files: {etc/x: y}", "no plain absolute path"),
-            ("packages: []", "no packages"),
-            ("packages: [c], kernel: d", "unknown field `kernel`"),
-        ] {
-            let text = format!("name: a\nabout: x\nsource: {{disk: {{suite: b, {disk}}}}}\n");
-            let (line, _, message) = position(&text);
-            assert_eq!(line, 3, "{message}");
-            assert!(message.contains(wanted), "{message}");
-        }
-        let url = "name: a\nabout: x\nsource:\n  url:\n    disk: https://x.example/a.qcow2\n    checksums: https://x.example/sums.asc\n    key: none\n    fingerprint: 6341 AB27 53D7 8A78 A7C2 7BB1 24C6 A8A7 F4A8 0EB5\n";
-        assert_eq!(position(url).0, 7, "no such key");
-        assert_eq!(position(&url.replace("0EB5", "0EBX")).0, 8);
-        assert_eq!(
-            position(&url.replace("https://x.example/a", "http://x/a")).0,
-            5
-        );
-        let (_, _, message) = position("name: a\nabout: x\nsource: {rpm: {}}\n");
-        assert!(message.contains("unknown variant `rpm`"), "{message}");
-    }
-
-    #[test]
-    fn shipped_manifests_are_valid() {
-        let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
-        let mut seen = 0;
-        for file in fs::read_dir(images)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-        {
-            if file
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                Manifest::load(&file).unwrap();
-                seen += 1;
-            }
-        }
-        assert!(seen >= 2);
-    }
-}
+mod tests;

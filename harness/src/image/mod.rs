@@ -7,15 +7,23 @@ pub mod disk;
 mod disk_image;
 mod elf;
 mod error;
+mod fetch;
+mod host;
+mod index;
 pub mod kernel;
 pub mod keys;
+mod location;
 mod manifest;
 mod modules;
 mod open;
 mod progress;
 mod qcow2;
 pub mod qemu;
+mod rpm;
+mod sort_out;
 mod tree;
+mod trust;
+mod url;
 mod userland;
 
 pub use apt::{AptError, MIRROR_VARIABLE};
@@ -23,14 +31,18 @@ pub use cache::{Cache, CacheError};
 pub use disk::{CaptureInitrd, RootDisk, RootKind};
 pub use disk_image::{FoundRoot, KdumpService};
 pub use error::ImageError;
+pub use index::{Origin, Package, Signer};
 pub use kernel::{BootKernel, CaptureKernel, Kernel};
 pub use keys::{KeyPair, Keys};
+pub use location::Location;
 pub use manifest::{
-    AptSource, DiskImageSource, DiskSource, LocalSource, Manifest, Source, UrlSource,
+    AptSource, DiskImageSource, DiskSource, HostSource, LocalSource, Manifest, RpmSource, Source,
+    UrlSource,
 };
 pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
 pub use tree::TreeError;
+pub use trust::{Fingerprint, NoHex, Sum};
 pub use userland::{Userland, UserlandError};

@@ -1,27 +1,31 @@
 //! From a manifest to files: out of the cache, or fetched and converted into it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 use super::apt::{self, Request};
 use super::cache::{Cache, Entry, EntryId, Kind};
 use super::disk::{self, RootDisk, RootIndex};
-use super::disk_image;
 use super::error::{ImageError, io as failed};
+use super::fetch::fetch;
+use super::index::{Index, KERNEL, MODULES, Modules, Package, USERLAND};
 use super::kernel::{Converted, Kernel, convert};
+use super::location::Location;
 use super::manifest::{AptSource, DiskImageSource, DiskSource, LocalSource, Manifest, Source};
 use super::modules::{ModuleTree, find_directory, write_index};
 use super::progress::{Progress, Step};
-use super::qemu::{read_json, remove, write_json};
+use super::qemu::remove;
+use super::sort_out::sort_out;
 use super::userland::Userland;
+use super::{disk_image, host, rpm, url};
+use crate::units::Bytes;
 
-const INDEX: &str = "image.json";
-const KERNEL: &str = "kernel";
-const MODULES: &str = "modules";
-const USERLAND: &str = "userland";
+/// Larger than the disk images that distributions publish.
+const MOST_DISK_IMAGE: Bytes = Bytes(64 * Bytes::GIB);
+/// No bzImage is larger.
+const MOST_KERNEL: u64 = 512 * Bytes::MIB;
 
 /// A kernel with its modules, and the programs that arm kdump and save the dump.
 #[derive(Debug)]
@@ -36,35 +40,12 @@ pub struct Image {
     pub userland: Userland,
     /// The root disk of a whole distribution; its modules and programs are on it.
     pub root: Option<RootDisk>,
-    /// Debian packages that it was made of, with their versions; of a local image, its userland's.
-    pub packages: Vec<(String, String)>,
+    /// What it was made of, and what its lender was made of.
+    pub packages: Vec<Package>,
+    /// The CPU model of a machine whose scenario names none.
+    pub cpu: Option<String>,
     /// Keep the cache entries.
     _entries: Vec<Entry>,
-}
-
-/// What makes opening a filled entry quick.
-#[derive(Debug, Serialize, Deserialize)]
-struct Index {
-    release: String,
-    kernel: Converted,
-    /// Where the modules are, when not in the entry.
-    modules: Modules,
-    packages: Vec<(String, String)>,
-    #[serde(default)]
-    root: Option<RootIndex>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Modules {
-    /// In the entry, with their index.
-    Here,
-    /// In a directory of the user's, which has its own index.
-    There(PathBuf),
-    /// In a directory of the user's, whose index is in the entry.
-    ThereIndexedHere(PathBuf),
-    /// Nowhere.
-    None,
 }
 
 #[cfg(test)]
@@ -78,11 +59,13 @@ impl Image {
                 boot: super::BootKernel::BzImage("vmlinuz".into()),
                 capture: super::CaptureKernel::BzImage("vmlinuz".into()),
                 stock: None,
+                config: None,
             },
             modules,
             userland,
             root: None,
             packages: Vec::new(),
+            cpu: None,
             _entries: Vec::new(),
         }
     }
@@ -100,39 +83,52 @@ impl Image {
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<Self, ImageError> {
-        match &manifest.source {
-            Source::Apt(source) => open_apt(&manifest.name, source, cache, progress),
-            Source::Local(source) => {
-                let lender = images(&source.userland)?;
-                let Source::Apt(lent) = &lender.source else {
-                    return Err(ImageError::Lender {
-                        image: manifest.name.clone(),
-                        lender: lender.name,
-                    });
-                };
-                // The kernel first: a mistake in a path should not wait for a download.
-                let kernel = open_local(&manifest.name, source, cache, progress)?;
-                let lender = open_apt(&lender.name, lent, cache, progress)?;
-                let mut entries = lender._entries;
-                entries.extend(kernel._entries);
-                Ok(Self {
-                    userland: lender.userland,
-                    packages: lender.packages,
-                    _entries: entries,
-                    ..kernel
-                })
-            }
-            Source::Disk(source) => open_disk(&manifest.name, source, cache, progress),
-            Source::DiskImage(source) => open_disk_image(&manifest.name, source, cache, progress),
-            Source::Url(source) => Err(ImageError::Url {
-                image: manifest.name.clone(),
-                url: source.disk.clone(),
-            }),
+        let name = &manifest.name;
+        let lender = match manifest.source.lender() {
+            None => None,
+            Some(lender) => Some(images(lender)?),
+        };
+        if let Some(lender) = &lender
+            && !matches!(lender.source, Source::Apt(_))
+        {
+            return Err(ImageError::Lender {
+                image: name.clone(),
+                lender: lender.name.clone(),
+            });
         }
+        // The image itself first: a mistake in a path should not wait for a lender's download.
+        let mut image = match &manifest.source {
+            Source::Apt(source) => open_apt(name, source, cache, progress)?,
+            Source::Rpm(source) => rpm::open(name, source, cache, progress)?,
+            Source::Url(source) => url::open(name, source, cache, progress)?,
+            Source::Host(_) => host::open(name, cache, progress)?,
+            Source::Local(source) => open_local(name, source, cache, progress)?,
+            Source::Disk(source) => open_disk(name, source, cache, progress)?,
+            Source::DiskImage(source) => open_disk_image(name, source, cache, progress)?,
+        };
+        if let Some(Manifest {
+            name,
+            source: Source::Apt(source),
+            ..
+        }) = &lender
+        {
+            image.borrow_from(open_apt(name, source, cache, progress)?);
+        }
+        image.cpu.clone_from(&manifest.cpu);
+        Ok(image)
     }
 
-    fn from_entry(name: &str, entry: Entry) -> Result<Self, ImageError> {
-        let index: Index = read_json(&entry.path.join(INDEX))?;
+    /// Puts another image's programs behind its own.
+    fn borrow_from(&mut self, lender: Self) {
+        self._entries.extend(lender._entries);
+        let own = self.userland.clone();
+        self.userland = own.lent_by(&lender.name, lender.userland);
+        self.packages.extend(lender.packages);
+    }
+
+    /// From a filled cache entry.
+    pub(super) fn from_entry(name: &str, entry: Entry) -> Result<Self, ImageError> {
+        let index = Index::read(&entry.path)?;
         let modules = match index.modules {
             Modules::Here => ModuleTree::at(entry.path.join(MODULES)),
             Modules::There(directory) => ModuleTree::at(directory),
@@ -147,6 +143,7 @@ impl Image {
             modules,
             userland: Userland::at(entry.path.join(USERLAND)),
             packages: index.packages,
+            cpu: None,
             root: index.root.map(|root| root.at(&entry.path)),
             _entries: vec![entry],
         })
@@ -166,11 +163,9 @@ pub fn entry_id(manifest: &Manifest) -> Result<EntryId, ImageError> {
         }
         Source::Disk(source) => Ok(disk::id(&manifest.name, source)),
         Source::DiskImage(source) => disk_image_id(&manifest.name, source),
-        Source::Url(source) => Ok(EntryId::new(
-            Kind::Image,
-            &manifest.name,
-            &["url", &source.disk],
-        )),
+        Source::Rpm(source) => rpm::id(&manifest.name, source),
+        Source::Url(source) => url::id(&manifest.name, source),
+        Source::Host(_) => host::id(&manifest.name),
     }
 }
 
@@ -199,15 +194,23 @@ fn open_disk(
                 packages: filled.packages,
                 root: Some(filled.root),
             };
-            write_json(&staging.join(INDEX), &index)
+            index.write(staging)
         },
     )?;
     Image::from_entry(name, entry)
 }
 
 fn disk_image_id(name: &str, source: &DiskImageSource) -> Result<EntryId, ImageError> {
-    let definition = ["disk-image", &stamp(&source.file)?];
-    Ok(EntryId::new(Kind::Image, name, &definition))
+    let file = match &source.file {
+        Location::File(file) => stamp(file)?,
+        Location::Url(url) => url.clone(),
+    };
+    let sum = source.sha256.map(|sum| sum.to_string()).unwrap_or_default();
+    Ok(EntryId::new(
+        Kind::Image,
+        name,
+        &["disk-image", &file, &sum],
+    ))
 }
 
 fn open_disk_image(
@@ -219,11 +222,13 @@ fn open_disk_image(
     let item = format!("image {name}");
     let id = disk_image_id(name, source)?;
     let entry = cache.entry(&id, &item, progress, |staging| -> Result<(), ImageError> {
+        let sum = source.sha256.as_ref();
+        let fetched = fetch(&source.file, MOST_DISK_IMAGE, sum, cache, &item, progress)?;
         progress.report(&item, &Step::Converting);
-        let (root, kernel) = disk_image::fill(name, &source.file, staging)?;
+        let (root, kernel) = disk_image::fill(name, fetched.path(), staging)?;
         let directory = staging.join(KERNEL);
         fs::create_dir(&directory).map_err(failed("make", &directory))?;
-        let (kernel, release) = convert_bytes(&kernel, &source.file, &directory)?;
+        let (kernel, release) = convert_bytes(&kernel, fetched.path(), &directory)?;
         let index = Index {
             release,
             kernel,
@@ -231,7 +236,9 @@ fn open_disk_image(
             packages: Vec::new(),
             root: Some(RootIndex::Image(root)),
         };
-        write_json(&staging.join(INDEX), &index)
+        index.write(staging)?;
+        fetched.discard()?;
+        Ok(())
     })?;
     Image::from_entry(name, entry)
 }
@@ -265,7 +272,7 @@ fn fill_apt(
     let work = staging.join("work");
     // Unpacked where the userland stays; the kernel and its modules are taken out of it.
     let root = staging.join(USERLAND);
-    for directory in [&work, &root, &staging.join(KERNEL)] {
+    for directory in [&work, &root] {
         fs::create_dir(directory).map_err(failed("make", directory))?;
     }
     let packages: Vec<&str> = source.packages.iter().map(String::as_str).collect();
@@ -278,56 +285,11 @@ fn fill_apt(
     apt::unpack(&debs, &root, item, progress)?;
     remove(&work)?;
 
-    progress.report(item, &Step::Converting);
-    let boot = root.join("boot");
-    let kernels: Vec<PathBuf> = fs::read_dir(&boot)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
-        })
-        .collect();
-    let [kernel] = &kernels[..] else {
-        return Err(ImageError::Kernels {
-            image: name.to_owned(),
-            found: kernels.len(),
-        });
-    };
-    let (converted, release) = convert_file(kernel, &staging.join(KERNEL))?;
-    let modules = staging.join(MODULES);
-    let unpacked = find_directory(&root)?;
-    fs::rename(&unpacked, &modules).map_err(failed("move", &unpacked))?;
-    write_index(&modules, &modules)?;
-    for useless in [
-        "boot",
-        "lib/modules",
-        "usr/lib/modules",
-        "usr/share/bug",
-        "usr/share/doc",
-        "usr/share/lintian",
-        "usr/share/locale",
-        "usr/share/man",
-        "usr/lib/x86_64-linux-gnu/gconv",
-    ] {
-        remove(&root.join(useless))?;
-    }
     let packages = debs
         .into_iter()
-        .map(|deb| (deb.name, deb.version))
+        .map(|deb| Package::of_apt(deb.name, deb.version))
         .collect();
-    write_json(
-        &staging.join(INDEX),
-        &Index {
-            release,
-            kernel: converted,
-            modules: Modules::Here,
-            packages,
-            root: None,
-        },
-    )
+    sort_out(name, staging, packages, item, progress)
 }
 
 /// Identity by place, size and time: hashing a kernel at every start would take longer than
@@ -378,13 +340,17 @@ fn open_local(
             packages: Vec::new(),
             root: None,
         };
-        write_json(&staging.join(INDEX), &index)
+        index.write(staging)
     })?;
     Image::from_entry(name, entry)
 }
 
-fn convert_file(kernel: &Path, into: &Path) -> Result<(Converted, String), ImageError> {
-    let bytes = fs::read(kernel).map_err(failed("read", kernel))?;
+/// The image of a kernel that lies where `boot` is, with modules in a directory of the user's.
+pub(super) fn convert_file(kernel: &Path, into: &Path) -> Result<(Converted, String), ImageError> {
+    let mut bytes = Vec::new();
+    File::open(kernel)
+        .and_then(|file| file.take(MOST_KERNEL).read_to_end(&mut bytes))
+        .map_err(failed("read", kernel))?;
     convert_bytes(&bytes, kernel, into)
 }
 
@@ -400,7 +366,8 @@ fn convert_bytes(
     })
 }
 
-fn stamp(path: &Path) -> Result<String, ImageError> {
+/// Tells a file from what may lie in its place later.
+pub(super) fn stamp(path: &Path) -> Result<String, ImageError> {
     let data = fs::metadata(path).map_err(failed("open", path))?;
     let (size, seconds, nanos) = (data.size(), data.mtime(), data.mtime_nsec());
     Ok(format!("{} {size} {seconds}.{nanos}", path.display()))

@@ -29,6 +29,19 @@ pub enum UserlandError {
         /// Program or library, by its path in the guest.
         by: String,
     },
+    /// The programs of two images cannot be mixed: a program runs with the libraries of its own.
+    #[error(
+        "{program} would come from image {lender}, and its {file} would take the place of this \
+         image's own; add the package of {program} to the manifest"
+    )]
+    Mixed {
+        /// The program.
+        program: String,
+        /// Whose it is.
+        lender: String,
+        /// By its path in the guest.
+        file: String,
+    },
     /// Not for this machine, or damaged.
     #[error("{file}: {message}")]
     Elf {
@@ -59,6 +72,8 @@ const LIBRARIES: [&str; 6] = [
 #[derive(Debug, Clone)]
 pub struct Userland {
     tree: Tree,
+    /// Another image's, by its name.
+    lender: Option<(String, Box<Userland>)>,
 }
 
 impl Userland {
@@ -66,6 +81,15 @@ impl Userland {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self {
             tree: Tree::at(root),
+            lender: None,
+        }
+    }
+
+    /// With the programs of another image for what this one has not.
+    pub(super) fn lent_by(self, name: &str, lender: Self) -> Self {
+        Self {
+            lender: Some((name.to_owned(), Box::new(lender))),
+            ..self
         }
     }
 
@@ -76,11 +100,31 @@ impl Userland {
     /// # Errors
     /// A program or library that is missing, with who needs it.
     pub fn closure(&self, programs: &[&str]) -> Result<Vec<(String, PathBuf)>, UserlandError> {
-        let mut files = BTreeMap::new();
-        for name in programs {
-            self.add_program(name, &mut files)?;
+        let mut own = BTreeMap::new();
+        let mut lent = BTreeMap::new();
+        let mut borrowed = None;
+        for &name in programs {
+            match (&self.lender, self.program(name)) {
+                (Some((from, lender)), Err(UserlandError::NoProgram { .. })) => {
+                    lender.add_program(name, &mut lent)?;
+                    borrowed = Some((name, from));
+                }
+                _ => self.add_program(name, &mut own)?,
+            }
         }
-        Ok(files.into_iter().collect())
+        for (file, host) in lent {
+            if let Some(have) = own.insert(file.clone(), host.clone())
+                && have != host
+                && let Some((program, lender)) = borrowed
+            {
+                return Err(UserlandError::Mixed {
+                    program: program.to_owned(),
+                    lender: lender.clone(),
+                    file,
+                });
+            }
+        }
+        Ok(own.into_iter().collect())
     }
 
     fn add_program(
@@ -127,11 +171,17 @@ impl Userland {
     }
 
     /// A command that runs the image's own program on this machine, with the image's own loader and
-    /// libraries: the tools that make a disk are those of the guest, whatever the host has.
+    /// libraries: the tools that make a disk are those of the guest, whatever the host has. A
+    /// lender's come first: they are known to make what is asked for.
     ///
     /// # Errors
     /// When the program, its loader or a library is missing.
     pub fn command(&self, name: &str) -> Result<Command, UserlandError> {
+        if let Some((_, lender)) = &self.lender
+            && lender.program(name).is_ok()
+        {
+            return lender.command(name);
+        }
         let (guest, host) = self.program(name)?;
         let mut command = match read_dynamic(&guest, &host)?.interpreter {
             None => Command::new(&host),

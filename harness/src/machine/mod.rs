@@ -17,6 +17,7 @@ pub mod slots;
 
 pub use arguments::{Chardev, Files, arguments, pretty};
 pub use link::Link;
+pub(crate) use plan::is_cpu_model;
 pub use plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction, PlanError};
 pub use probe::{AccelChoice, Capabilities};
 pub use process::{Input, Inputs, Machine, MachineError};

@@ -232,7 +232,7 @@ impl MachinePlan {
         name_disks(&mut functions);
         Ok(Self {
             chipset: machine.chipset,
-            cpu: machine.cpu.clone(),
+            cpu: machine.cpu.as_deref().unwrap_or(USUAL_CPU).to_owned(),
             apic: machine.apic,
             cpus: machine.cpus,
             memory: machine.memory,
@@ -297,14 +297,21 @@ impl MachinePlan {
     }
 }
 
+/// The model of a machine for which neither scenario nor image names one: the oldest kernels know
+/// it.
+const USUAL_CPU: &str = "qemu64";
+
+/// Whether `name` can be QEMU's name of a CPU model, and nothing more than a name.
+pub(crate) fn is_cpu_model(name: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty() && name.bytes().all(inside)
+}
+
 fn check(machine: &model::Machine) -> Result<(), PlanError> {
-    let model = machine.cpu.bytes();
-    if machine.cpu.is_empty()
-        || !model
-            .into_iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    if let Some(cpu) = &machine.cpu
+        && !is_cpu_model(cpu)
     {
-        return Err(PlanError::CpuModel(machine.cpu.clone()));
+        return Err(PlanError::CpuModel(cpu.clone()));
     }
     if machine.cpus.get() > 255 {
         return Err(PlanError::Cpus(machine.cpus));

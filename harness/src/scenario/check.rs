@@ -158,9 +158,11 @@ pub(super) fn is_name(name: &str) -> bool {
 fn machine(scenario: &Scenario, found: &mut Vec<Problem>) {
     let machine = &scenario.machine;
     let path = |key| root("machine").key(key);
-    if machine.cpu.is_empty() || machine.cpu.contains(char::is_whitespace) {
+    if let Some(cpu) = &machine.cpu
+        && (cpu.is_empty() || cpu.contains(char::is_whitespace))
+    {
         found.push(
-            Problem::new(path("cpu"), format!("`{}` is no CPU model", machine.cpu))
+            Problem::new(path("cpu"), format!("`{cpu}` is no CPU model"))
                 .help("QEMU's name of one, such as `qemu64`"),
         );
     }

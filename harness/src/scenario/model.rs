@@ -72,8 +72,9 @@ pub struct Machine {
     /// Chipset. On `pc`, interrupt lines use preallocated ISA vectors, so a shortage of vectors
     /// does not end in the BUG that it ends in on q35.
     pub chipset: Chipset,
-    /// QEMU's name of the CPU model.
-    pub cpu: String,
+    /// QEMU's name of the CPU model; without it the image's, which is qemu64 unless its programs
+    /// need more.
+    pub cpu: Option<String>,
     /// CPUs of the machine (the first kernel uses all of them).
     pub cpus: Cpus,
     /// How the kernels route interrupts: with `flat`, a kernel before 4.15 takes each vector on
@@ -89,7 +90,7 @@ impl Default for Machine {
     fn default() -> Self {
         Self {
             chipset: Chipset::Q35,
-            cpu: "qemu64".to_owned(),
+            cpu: None,
             cpus: Cpus::ONE,
             apic: Apic::Auto,
             memory: Bytes(Bytes::GIB),

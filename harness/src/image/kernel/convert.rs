@@ -40,6 +40,8 @@ pub struct Kernel {
     pub capture: CaptureKernel,
     /// The bzImage as it was given or packaged; none when a vmlinux was given.
     pub stock: Option<PathBuf>,
+    /// The configuration that it was built with, if that is known.
+    pub config: Option<PathBuf>,
 }
 
 /// How a kernel was stored by [`convert`].
@@ -65,12 +67,13 @@ impl Converted {
                 CaptureKernel::BzImage(file(BZIMAGE)),
             ),
         };
-        let stock = Some(file(BZIMAGE)).filter(|stock| stock.is_file());
+        let there = |name| Some(file(name)).filter(|file| file.is_file());
         Kernel {
             release,
             boot,
             capture,
-            stock,
+            stock: there(BZIMAGE),
+            config: there(CONFIG),
         }
     }
 }
@@ -78,6 +81,8 @@ impl Converted {
 const BOOT: &str = "vmlinux";
 const KEXEC: &str = "bzImage-unpacked";
 const BZIMAGE: &str = "bzImage";
+/// Beside them: what the kernel was built with, as `.config` of its source has it.
+pub const CONFIG: &str = "config";
 
 /// A kernel that cannot be used.
 #[derive(Debug, thiserror::Error)]

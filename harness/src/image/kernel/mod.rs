@@ -8,7 +8,7 @@ mod unpacked;
 mod vmlinux;
 
 pub use bzimage::{BzImage, BzImageError};
-pub use convert::{BootKernel, CaptureKernel, Converted, Kernel, KernelError, convert};
+pub use convert::{BootKernel, CONFIG, CaptureKernel, Converted, Kernel, KernelError, convert};
 pub use payload::{PayloadError, decompress};
 pub use vmlinux::{Vmlinux, VmlinuxError};
 

@@ -227,7 +227,7 @@ fn impossible_machines() {
         PlanError::Memory(_)
     ));
     assert!(matches!(
-        machine(|m| m.cpu = "qemu64,+x2apic".to_owned()),
+        machine(|m| m.cpu = Some("qemu64,+x2apic".to_owned())),
         PlanError::CpuModel(_)
     ));
     assert!(matches!(

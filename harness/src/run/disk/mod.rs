@@ -13,12 +13,14 @@ pub use copy::DiskError;
 pub(super) use copy::prepare;
 pub use seed::Seed;
 
-use super::plan::{BOOT_APIC_ID, BootPlan, Plan, PlanError, device_names, first_commandline};
+use super::plan::{
+    BOOT_APIC_ID, BootPlan, Plan, PlanError, device_names, first_commandline, machine_plan,
+};
 use crate::image::disk::ROOT_UUID;
 use crate::image::{BootKernel, CaptureInitrd, Image, KdumpService, RootDisk, RootKind};
 use crate::initramfs::{Archive, ArchiveError, Content, GUEST_INIT, Node};
 use crate::kdump::configuration::Configuration;
-use crate::machine::{MachinePlan, catalogue};
+use crate::machine::catalogue;
 use crate::scenario::Drill;
 use crate::verdict::Expectations;
 
@@ -70,7 +72,7 @@ pub(super) fn plan(
         RootKind::Image(found) => (found.service, found.uuid.as_str()),
     };
     let dump_directory = dump_directory(&configuration, service, &image.name)?;
-    let mut machine = MachinePlan::new(&scenario.machine)?;
+    let mut machine = machine_plan(scenario, image)?;
     if machine.file_disks().any(|(function, _)| !function.target) {
         let text =
             "with `boot: disk` the machine has one disk, its root; others are not supported yet";

@@ -276,7 +276,7 @@ impl Plan {
         if !missing.is_empty() {
             return Err(PlanError::Conf(missing));
         }
-        let mut machine = MachinePlan::new(&scenario.machine)?;
+        let mut machine = machine_plan(scenario, image)?;
         machine.append = first_commandline(scenario, token);
         let capture_commandline = configuration
             .capture_commandline(&machine.append, BOOT_APIC_ID)
@@ -350,6 +350,18 @@ impl Plan {
             expectations,
         })
     }
+}
+
+/// The scenario's machine, with the CPU that the image's programs need where the scenario names none.
+pub(super) fn machine_plan(
+    scenario: &Scenario,
+    image: &Image,
+) -> Result<MachinePlan, machine::PlanError> {
+    let mut plan = MachinePlan::new(&scenario.machine)?;
+    if let (None, Some(cpu)) = (&scenario.machine.cpu, &image.cpu) {
+        plan.cpu.clone_from(cpu);
+    }
+    Ok(plan)
 }
 
 pub(super) fn first_commandline(scenario: &Scenario, token: &str) -> String {
