@@ -58,6 +58,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// insta's own rules: `INSTA_UPDATE`, and never with `CI` set.
 pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
     let name = id.to_string();
+    // To insta a relative path is one from the directory of this source file.
+    let absolute = std::path::absolute(directory);
+    let directory = absolute.as_deref().unwrap_or(directory);
     let file = directory.join(format!("{name}.snap"));
     let old = std::fs::read_to_string(&file)
         .ok()
@@ -131,6 +134,19 @@ mod tests {
     fn the_header_of_a_snapshot_is_not_its_text() {
         let file = "---\nsource: harness/src/snapshot.rs\n---\nverdict: x\n---\nmore\n";
         assert_eq!(contents(file), "verdict: x\n---\nmore\n");
+    }
+
+    #[test]
+    fn a_relative_directory_is_one_from_here() {
+        let directory = tempfile::tempdir_in(".").unwrap();
+        let relative = Path::new(directory.path().file_name().unwrap());
+        let id = DrillId {
+            scenario: "x".to_owned(),
+            variant: None,
+        };
+        let snapshot = "---\nsource: x\n---\nverdict: x\n";
+        std::fs::write(relative.join("x.snap"), snapshot).unwrap();
+        assert_eq!(compare(relative, &id, "verdict: x\n"), Comparison::Same);
     }
 
     #[test]
