@@ -58,16 +58,15 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// insta's own rules: `INSTA_UPDATE`, and never with `CI` set.
 pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
     let name = id.to_string();
-    // To insta a relative path is one from the directory of this source file.
-    let absolute = std::path::absolute(directory);
-    let directory = absolute.as_deref().unwrap_or(directory);
     let file = directory.join(format!("{name}.snap"));
     let old = std::fs::read_to_string(&file)
         .ok()
         .map(|text| contents(&text));
 
     let mut settings = insta::Settings::new();
-    settings.set_snapshot_path(directory);
+    // To insta a relative path is one from the directory of this source file.
+    let absolute = std::path::absolute(directory);
+    settings.set_snapshot_path(absolute.as_deref().unwrap_or(directory));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
 
@@ -129,6 +128,8 @@ pub fn diff(old: &str, new: &str) -> Vec<(char, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::catalogue;
+    use crate::scenario;
 
     #[test]
     fn the_header_of_a_snapshot_is_not_its_text() {
@@ -140,13 +141,13 @@ mod tests {
     fn a_relative_directory_is_one_from_here() {
         let directory = tempfile::tempdir_in(".").unwrap();
         let relative = Path::new(directory.path().file_name().unwrap());
-        let id = DrillId {
-            scenario: "x".to_owned(),
-            variant: None,
-        };
+        let text = "name: x\nabout: X.\nimage: x\nmachine:\n  devices:\n    - {device: nvme, \
+                    target: true}\ncrashkernel: 256M\n";
+        let file = scenario::parse(Path::new("x.yaml"), text, catalogue::facts).unwrap();
+        let id = &file.drills[0].id;
         let snapshot = "---\nsource: x\n---\nverdict: x\n";
         std::fs::write(relative.join("x.snap"), snapshot).unwrap();
-        assert_eq!(compare(relative, &id, "verdict: x\n"), Comparison::Same);
+        assert_eq!(compare(relative, id, "verdict: x\n"), Comparison::Same);
     }
 
     #[test]
