@@ -86,7 +86,7 @@ pub enum ImageError {
         lender: String,
     },
     /// The index of a cache entry does not parse.
-    #[error("{}: not what this crashdrill wrote ({message}); remove the entry with `crashdrill image prune`", path.display())]
+    #[error("{}: not what this crashdrill wrote ({message}); `crashdrill image prune NAME` removes the entry", path.display())]
     Index {
         /// The file.
         path: PathBuf,

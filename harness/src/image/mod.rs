@@ -3,6 +3,7 @@
 
 mod apt;
 pub mod cache;
+pub mod contents;
 pub mod disk;
 mod disk_image;
 mod elf;

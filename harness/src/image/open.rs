@@ -126,8 +126,11 @@ impl Image {
         self.packages.extend(lender.packages);
     }
 
-    /// From a filled cache entry.
-    pub(super) fn from_entry(name: &str, entry: Entry) -> Result<Self, ImageError> {
+    /// From a filled cache entry, without the programs of a lender.
+    ///
+    /// # Errors
+    /// The entry's index cannot be read.
+    pub fn from_entry(name: &str, entry: Entry) -> Result<Self, ImageError> {
         let index = Index::read(&entry.path)?;
         let modules = match index.modules {
             Modules::Here => ModuleTree::at(entry.path.join(MODULES)),
