@@ -96,7 +96,7 @@ enum Command {
     Devices(devices::Devices),
     /// Print the JSON Schema of scenario files.
     Schema(schema::Schema),
-    /// List, fetch, show and prune images.
+    /// List, fetch, show, verify and prune images.
     Image(image::Image),
 }
 

@@ -12,8 +12,10 @@ use crate::image::{Image, Manifest, cache, entry_id};
 use crate::report::{Fetched, fetched_text};
 use crate::run::images_of;
 
-/// Fetch images that are not in the cache yet: those that are named, or those that the scenarios in
-/// scenarios/ need, with what these borrow from and the dump server if a drill sends its dump there.
+/// Fetch images that are not in the cache yet.
+///
+/// Those that are named, or those that the scenarios in scenarios/ need, with what these borrow from
+/// and the dump server if a drill sends its dump there.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

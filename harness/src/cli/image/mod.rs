@@ -32,19 +32,18 @@ pub(super) struct Image {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the manifests in images/, and what is in the cache.
+    // What is said of them is longer, and stands with their arguments.
     List(List),
-    /// Fetch images that are not in the cache yet.
     Fetch(fetch::Fetch),
-    /// Show what an image is made of. Nothing is fetched.
     Show(Show),
-    /// Prove that the cache holds what was put there.
     Verify(verify::Verify),
-    /// Remove from the cache what nothing uses any more.
     Prune(prune::Prune),
 }
 
-/// List the manifests in images/, and what is in the cache. Nothing is fetched.
+/// List the manifests in images/, and what is in the cache.
+///
+/// Nothing is fetched. Of each image: where it comes from, what it takes of the disk if it is in the
+/// cache, who vouches for it, and its kernel.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,9 +60,11 @@ struct List {
     schema: bool,
 }
 
-/// Show what an image is made of: packages or files with their digests and signers, the kernel, what
-/// it takes of the disk, whose programs it borrows. Nothing is fetched: of an image that is not in
-/// the cache, what its manifest says is shown.
+/// Show what an image is made of.
+///
+/// Packages or files with their digests and signers, the kernel, what it takes of the disk, whose
+/// programs it borrows. Nothing is fetched: of an image that is not in the cache, what its manifest
+/// says is shown.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  crashdrill image show debian-12")]
 struct Show {

@@ -9,8 +9,9 @@ use crate::image::CacheError;
 use crate::image::cache::Listed;
 use crate::report::{Inventory, Role, amount};
 
-/// Remove from the cache what nothing uses any more: entries that no manifest defines. Entries that
-/// a drill has open stay.
+/// Remove from the cache what nothing uses any more.
+///
+/// That is what no manifest defines. What a drill has open stays.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

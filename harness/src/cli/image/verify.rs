@@ -9,8 +9,10 @@ use crate::image::cache::{Kind, Listed};
 use crate::image::contents;
 use crate::report::{Described, Held, ImageState, Inventory, Kept, Role, View, verified_text};
 
-/// Prove that the cache holds what was put there: every file, link and mode of an entry is held
-/// against the record that was made when it was filled.
+/// Prove that the cache holds what was put there.
+///
+/// Every file, link and mode of an entry is held against the record that was made when it was
+/// filled.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -18,9 +20,10 @@ Examples:
   crashdrill image verify debian-12    one image
   crashdrill image verify || crashdrill image prune --all    in CI, behind a cache of others
 
-The record tells damage, not deceit: who may write to the cache may write the record too. It is the
-file `contents` in the entry, and for most files its digests are those of sha256sum(1). Files of your
-own, such as the modules of a `local` image, are used where they are, and not recorded.
+The record tells damage, not deceit: who may write to the cache may write the record too. It is
+the file `contents` in the entry; its digests are those of sha256sum(1), except for files with
+blocks of zeros. Files of your own, such as the modules of a `local` image, are used where they
+are, and not recorded.
 
 Exit codes:
   0  everything is as it was filled
@@ -32,7 +35,7 @@ pub(super) struct Verify {
     /// [default: everything in the cache].
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Show all that differs, however much it is, and where every package came from.
+    /// Show all that differs, however much it is.
     #[arg(short, long)]
     verbose: bool,
 }
