@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::apt::AptError;
 use super::cache::CacheError;
+use super::fetch::FetchError;
 use super::kernel::KernelError;
 use super::modules::ModuleError;
+use super::url::ArchiveError;
 use super::userland::UserlandError;
 
 /// An image, or QEMU, that cannot be made ready.
@@ -72,8 +74,19 @@ pub enum ImageError {
         /// Why not, and what to do.
         message: String,
     },
-    /// A file that has to come from a URL.
-    #[error("fetching {0} is not supported yet")]
+    /// A file of the manifest, on this machine or at a URL.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// An archive that is refused.
+    #[error("{archive}: {source}")]
+    Archive {
+        /// Path or URL.
+        archive: String,
+        /// What is wrong with it.
+        source: Box<ArchiveError>,
+    },
+    /// A source that is not there yet.
+    #[error("{0}")]
     Url(String),
     /// A local image borrows from another local image.
     #[error(

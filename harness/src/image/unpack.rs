@@ -148,11 +148,11 @@ pub enum UnpackError {
 
 /// How much may be unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Budget {
+pub struct Budget {
     /// In all files and targets of links together.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Files, directories (those that the archive leaves out, too) and links.
-    pub(super) files: u64,
+    pub files: u64,
 }
 
 /// A directory that is unpacked into, and what may still be put there. Nobody else writes to it
