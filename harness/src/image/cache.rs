@@ -307,12 +307,11 @@ impl Cache {
     pub fn remove(&self, entry: &Listed) -> Result<(), CacheError> {
         let directory = self.root.join(entry.kind.directory());
         let lock = open_lock(&directory, &entry.name)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => CacheError::InUse {
+        if !try_exclusive(&lock, &entry.path)? {
+            return Err(CacheError::InUse {
                 name: entry.name.clone(),
-            },
-            TryLockError::Error(source) => failed("lock", &entry.path)(source),
-        })?;
+            });
+        }
         // Renamed first: half an entry must never be taken for a whole one.
         let staging = staging_path(&directory, &entry.name);
         remove_tree(&staging)?;
@@ -350,12 +349,13 @@ impl Drop for Staging {
     }
 }
 
-enum Share {
+pub(super) enum Share {
     Shared,
     Exclusive,
 }
 
-fn acquire(
+/// Waits for whoever holds the lock of `path`, and says so.
+pub(super) fn acquire(
     lock: &File,
     share: Share,
     path: &Path,
@@ -378,11 +378,20 @@ fn acquire(
     .map_err(failed("lock", path))
 }
 
+/// `false` when somebody holds it, in whatever way.
+pub(super) fn try_exclusive(lock: &File, path: &Path) -> Result<bool, CacheError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(source)) => Err(failed("lock", path)(source)),
+    }
+}
+
 fn staging_path(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!(".{name}.filling"))
 }
 
-fn open_lock(directory: &Path, name: &str) -> Result<File, CacheError> {
+pub(super) fn open_lock(directory: &Path, name: &str) -> Result<File, CacheError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -454,7 +463,7 @@ fn disk_usage(path: &Path) -> u64 {
     own + below
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()

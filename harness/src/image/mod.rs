@@ -24,6 +24,8 @@ mod rpm;
 mod sort_out;
 mod tree;
 mod trust;
+#[allow(dead_code)]
+mod unpack;
 mod url;
 mod userland;
 
@@ -32,6 +34,8 @@ pub use cache::{Cache, CacheError};
 pub use disk::{CaptureInitrd, RootDisk, RootKind};
 pub use disk_image::{FoundRoot, KdumpService};
 pub use error::ImageError;
+pub use fetch::{Download, FetchError, downloads, remove_download};
+pub use host::{HostError, running_kernel};
 pub use index::{Origin, Package, Signer};
 pub use kernel::{BootKernel, CaptureKernel, Kernel};
 pub use keys::{KeyPair, Keys};
@@ -46,4 +50,6 @@ pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
-pub use userland::{Userland, UserlandError};
+pub use unpack::{Budget, Special, UnpackError};
+pub use url::{ArchiveError, unpack_archive};
+pub use userland::{Remedy, Userland, UserlandError};
