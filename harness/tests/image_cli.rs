@@ -259,6 +259,26 @@ fn what_is_pruned_and_what_stays() {
 }
 
 #[test]
+fn what_an_interrupted_download_left() {
+    let fixture = Fixture::new();
+    let downloads = fixture.path("cache/download");
+    fs::create_dir(&downloads).unwrap();
+    let part = downloads.join("0123456789ab-kernel.rpm.part");
+    fs::write(&part, [1; 5000]).unwrap();
+    let list = fixture.good(&["list"]);
+    assert!(
+        list.contains("0123456789ab-kernel.rpm  5000 bytes  interrupted"),
+        "{list}"
+    );
+    let text = fixture.good(&["prune"]);
+    assert_eq!(
+        text,
+        "removed download 0123456789ab-kernel.rpm (5000 bytes)\n5000 bytes freed\n"
+    );
+    assert!(!part.exists());
+}
+
+#[test]
 fn one_that_cannot_be_had_does_not_keep_the_others() {
     let fixture = Fixture::new();
     let text = fixture.good(&["fetch", "distro"]);

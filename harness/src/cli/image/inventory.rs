@@ -2,7 +2,9 @@
 
 use crate::cli::{CliError, Context};
 use crate::image::cache::{Kind, Listed};
-use crate::image::{Cache, CacheError, Image, Manifest, Source, disk, entry_id, keys, qemu};
+use crate::image::{
+    Cache, CacheError, Image, Manifest, Source, disk, downloads, entry_id, keys, qemu,
+};
 use crate::report::{Cached, Described, ImageState, Inventory, Other, Role};
 
 /// Looks at all manifests and all entries. Nothing is fetched.
@@ -35,6 +37,7 @@ pub(super) fn inventory(context: &Context) -> Result<Inventory, CliError> {
     Ok(Inventory {
         others: others.collect(),
         cache: context.cache.root().to_owned(),
+        downloads: downloads(&context.cache).map_err(CliError::harness)?,
         images,
     })
 }

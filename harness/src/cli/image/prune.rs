@@ -1,17 +1,20 @@
 //! `crashdrill image prune`.
 
+use std::fmt;
+
 use clap::Args;
 
 use super::inventory::inventory;
 use super::{is_named, unknown};
 use crate::cli::{CliError, Context, Status};
-use crate::image::CacheError;
 use crate::image::cache::Listed;
+use crate::image::{Cache, CacheError, Download, remove_download};
 use crate::report::{Inventory, Role, amount};
 
 /// Remove from the cache what nothing uses any more.
 ///
-/// That is what no manifest defines. What a drill has open stays.
+/// That is what no manifest defines, and what interrupted downloads left. What a drill has open
+/// stays.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,30 +37,58 @@ pub(super) struct Prune {
     dry_run: bool,
 }
 
+/// What can be removed.
+enum Item {
+    Entry(Listed),
+    Download(Download),
+}
+
+impl Item {
+    fn bytes(&self) -> u64 {
+        match self {
+            Item::Entry(entry) => entry.bytes,
+            Item::Download(download) => download.bytes,
+        }
+    }
+
+    fn remove(&self, cache: &Cache) -> Result<(), CacheError> {
+        match self {
+            Item::Entry(entry) => cache.remove(entry),
+            Item::Download(download) => remove_download(cache, download),
+        }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Entry(entry) => write!(f, "{} {}", entry.kind, entry.name),
+            Item::Download(download) => write!(f, "download {}", download.name),
+        }?;
+        write!(f, " ({})", amount(self.bytes()))
+    }
+}
+
 impl Prune {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
-        let (chosen, asked) = {
-            let inventory = inventory(context)?;
-            // What the inventory holds open could not be removed.
-            (self.choose(&inventory)?, !self.names.is_empty())
-        };
+        // What the inventory holds open could not be removed.
+        let chosen = self.choose(&inventory(context)?)?;
         let mut freed = 0;
         let mut status = Status::Good;
-        for entry in chosen {
-            let what = format!("{} {} ({})", entry.kind, entry.name, amount(entry.bytes));
+        for item in &chosen {
             if self.dry_run {
-                say!("would remove {what}");
-                freed += entry.bytes;
+                say!("would remove {item}");
+                freed += item.bytes();
                 continue;
             }
-            match context.cache.remove(&entry) {
+            match item.remove(&context.cache) {
                 Ok(()) => {
-                    say!("removed {what}");
-                    freed += entry.bytes;
+                    say!("removed {item}");
+                    freed += item.bytes();
                 }
                 Err(error @ CacheError::InUse { .. }) => {
-                    say!("kept {what}: {error}");
-                    if asked {
+                    say!("kept {item}: {error}");
+                    if !self.names.is_empty() {
                         status = Status::Harness;
                     }
                 }
@@ -72,12 +103,12 @@ impl Prune {
         Ok(status)
     }
 
-    fn choose(&self, inventory: &Inventory) -> Result<Vec<Listed>, CliError> {
+    fn choose(&self, inventory: &Inventory) -> Result<Vec<Item>, CliError> {
         let mut chosen = Vec::new();
         for name in &self.names {
             let named = inventory.entries().filter(|entry| is_named(entry, name));
             let before = chosen.len();
-            chosen.extend(named.cloned());
+            chosen.extend(named.cloned().map(Item::Entry));
             if chosen.len() > before {
                 continue;
             }
@@ -86,16 +117,19 @@ impl Prune {
                 false => return Err(unknown(&super::known(inventory), name)),
             }
         }
-        if self.all {
-            chosen.extend(inventory.entries().cloned());
+        if !self.names.is_empty() {
+            return Ok(chosen);
         }
-        if self.all || !self.names.is_empty() {
+        let downloads = inventory.downloads.iter().cloned();
+        chosen.extend(downloads.map(Item::Download));
+        if self.all {
+            chosen.extend(inventory.entries().cloned().map(Item::Entry));
             return Ok(chosen);
         }
         for other in &inventory.others {
             match other.role {
                 Role::Used => {}
-                Role::Unused => chosen.push(other.entry.clone()),
+                Role::Unused => chosen.push(Item::Entry(other.entry.clone())),
                 Role::Undecided => say!(
                     "kept {}: the manifest of {} cannot say at present whether it is used \
                      (`crashdrill image list` says why)",

@@ -22,12 +22,14 @@ struct Document<'a> {
     format: u32,
     /// The cache's directory.
     cache: &'a Path,
-    /// Disk space of all its entries, in bytes.
+    /// Disk space of all that is in it, in bytes.
     bytes: u64,
     /// One for each manifest, by name.
     images: Vec<Row<'a>>,
     /// What else is in the cache.
     others: Vec<OtherRow<'a>>,
+    /// Files that were downloaded for an image that is not made yet.
+    downloads: Vec<DownloadRow<'a>>,
 }
 
 /// A manifest, and what is there of it.
@@ -133,6 +135,20 @@ struct OtherRow<'a> {
     entry: EntryRow<'a>,
 }
 
+/// A file that was downloaded for an image that is not made yet.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct DownloadRow<'a> {
+    /// Its own name, behind a hash of where it came from.
+    name: &'a str,
+    /// Where it is.
+    path: &'a Path,
+    /// Its size so far.
+    bytes: u64,
+    /// Whether all of it has come.
+    complete: bool,
+}
+
 /// One line, without its end.
 ///
 /// # Errors
@@ -141,7 +157,7 @@ pub fn image_list_json(inventory: &Inventory) -> Result<String, serde_json::Erro
     json_line(&Document {
         format: FORMAT,
         cache: &inventory.cache,
-        bytes: inventory.entries().map(|entry| entry.bytes).sum(),
+        bytes: inventory.bytes(),
         images: inventory.images.iter().map(row).collect(),
         others: inventory
             .others
@@ -150,6 +166,16 @@ pub fn image_list_json(inventory: &Inventory) -> Result<String, serde_json::Erro
                 kind: other.entry.kind.to_string(),
                 role: other.role,
                 entry: entry(&other.entry),
+            })
+            .collect(),
+        downloads: inventory
+            .downloads
+            .iter()
+            .map(|download| DownloadRow {
+                name: &download.name,
+                path: &download.path,
+                bytes: download.bytes,
+                complete: download.complete,
             })
             .collect(),
     })

@@ -1,7 +1,6 @@
 //! `crashdrill image list`.
 
 use super::{Described, Inventory, Other, Role, State, Voucher, kind_and_suite};
-use crate::image::cache::Listed;
 use crate::report::page::{BAD, BOLD, DIM, GOOD, NEW, Page, Text, heading};
 use crate::report::vmcore::amount;
 
@@ -30,11 +29,16 @@ pub fn image_list_text(inventory: &Inventory, width: usize) -> String {
             page.flow(&Text::new().plain("    "), line);
         }
     }
-    if !inventory.others.is_empty() {
+    let rest = rest(inventory);
+    if !rest.is_empty() {
         heading(&mut page, "Also in the cache");
-        others(&mut page, &inventory.others);
+        table(&mut page, &rest);
+        let unused = |other: &Other| other.role == Role::Unused;
+        if inventory.others.iter().any(unused) || !inventory.downloads.is_empty() {
+            let hint = "`crashdrill image prune` removes what is not used any more, and downloads.";
+            page.flow(&Text::new().plain("  "), &Text::new().plain(hint));
+        }
     }
-    let bytes = inventory.entries().map(|entry| entry.bytes).sum();
     page.blank();
     let total = format!(
         "{} in {}, {} in all",
@@ -43,7 +47,7 @@ pub fn image_list_text(inventory: &Inventory, width: usize) -> String {
             number => format!("{number} entries"),
         },
         inventory.cache.display(),
-        amount(bytes)
+        amount(inventory.bytes())
     );
     page.flow(&Text::new(), &Text::new().plain(&total));
     page.finish()
@@ -104,25 +108,46 @@ impl Row {
     }
 }
 
-fn others(page: &mut Page, others: &[Other]) {
-    let width = |of: fn(&Listed) -> usize| others.iter().map(|other| of(&other.entry)).max();
-    let names = width(|entry| entry.name.len()).unwrap_or_default();
-    let sizes = width(|entry| amount(entry.bytes).len()).unwrap_or_default();
-    for other in others {
+/// What is there beside the images: kind, name, bytes, and what for.
+type Rest<'a> = (String, &'a str, u64, &'static str);
+
+fn rest(inventory: &Inventory) -> Vec<Rest<'_>> {
+    let others = inventory.others.iter().map(|other| {
+        let entry = &other.entry;
+        let kind = entry.kind.to_string();
+        (kind, entry.name.as_str(), entry.bytes, role(other.role))
+    });
+    let downloads = inventory.downloads.iter().map(|download| {
+        let for_what = match download.complete {
+            true => "for an image that is not made yet",
+            false => "interrupted: a fetch goes on from here",
+        };
+        let (name, bytes) = (download.name.as_str(), download.bytes);
+        ("download".to_owned(), name, bytes, for_what)
+    });
+    others.chain(downloads).collect()
+}
+
+fn table(page: &mut Page, rest: &[Rest<'_>]) {
+    let widest = |of: fn(&Rest<'_>) -> usize| rest.iter().map(of).max().unwrap_or_default();
+    let kinds = widest(|row| row.0.len());
+    let names = widest(|row| row.1.len());
+    let sizes = widest(|row| amount(row.2).len());
+    for (kind, name, bytes, for_what) in rest {
         let lead = Text::new()
             .plain("  ")
-            .then(Text::new().plain(&other.entry.kind.to_string()).padded(7))
-            .then(Text::new().plain(&other.entry.name).padded(names + 2))
-            .then(Text::new().plain(&amount(other.entry.bytes)).right(sizes))
+            .then(Text::new().plain(kind).padded(kinds + 2))
+            .then(Text::new().plain(name).padded(names + 2))
+            .then(Text::new().plain(&amount(*bytes)).right(sizes))
             .plain("  ");
-        page.flow(&lead, &Text::new().styled(DIM, role(other.role)));
+        page.flow_at(&lead, 4, &Text::new().styled(DIM, for_what));
     }
 }
 
 fn role(role: Role) -> &'static str {
     match role {
         Role::Used => "in use",
-        Role::Unused => "not used any more: `crashdrill image prune` removes it",
-        Role::Undecided => "kept: its manifest cannot say at present whether it is used",
+        Role::Unused => "not used any more",
+        Role::Undecided => "its manifest cannot say now whether it is used",
     }
 }

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::image::cache::Listed;
-use crate::image::{Fingerprint, Image, Manifest, Package, Source, Sum};
+use crate::image::{Download, Fingerprint, Image, Manifest, Package, Source, Sum};
 
 /// The manifests of a project, and what is in the cache.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Inventory {
     pub images: Vec<Described>,
     /// Entries that are not among these.
     pub others: Vec<Other>,
+    /// Files that were downloaded for an image that is not made yet, whole or not.
+    pub downloads: Vec<Download>,
 }
 
 /// A manifest, and what is there of it.
@@ -105,6 +107,13 @@ impl Inventory {
     pub fn entries(&self) -> impl Iterator<Item = &Listed> {
         let images = self.images.iter().filter_map(Described::entry);
         images.chain(self.others.iter().map(|other| &other.entry))
+    }
+
+    /// Disk space of everything, in bytes.
+    fn bytes(&self) -> u64 {
+        let entries: u64 = self.entries().map(|entry| entry.bytes).sum();
+        let downloads: u64 = self.downloads.iter().map(|download| download.bytes).sum();
+        entries + downloads
     }
 }
 

@@ -137,6 +137,19 @@ fn inventory() -> Inventory {
                 role: Role::Used,
             },
         ],
+        downloads: vec![
+            download("0123456789ab-kernel.rpm", 1_000_000, false),
+            download("ba9876543210-lzo.rpm", 50_000, true),
+        ],
+    }
+}
+
+fn download(name: &str, bytes: u64, complete: bool) -> Download {
+    Download {
+        name: name.to_owned(),
+        bytes,
+        complete,
+        path: Path::new("/cache/download").join(name),
     }
 }
 
@@ -178,9 +191,8 @@ fn a_list_for_programs() {
     assert_eq!(image("golden")["vouched-for-by"]["sha256"], SUM);
     assert_eq!(image("ours")["vouched-for-by"], serde_json::Value::Null);
     assert_eq!(value["others"][0]["role"], "unused");
-    let entries = inventory();
-    let bytes: u64 = entries.entries().map(|entry| entry.bytes).sum();
-    assert_eq!(value["bytes"], bytes);
+    assert_eq!(value["downloads"][0]["complete"], false);
+    assert_eq!(value["bytes"], inventory().bytes());
     insta::assert_snapshot!(
         serde_json::to_string_pretty(image("centos-7.4"))
             .unwrap()
