@@ -23,6 +23,8 @@ mod rpm;
 mod sort_out;
 mod tree;
 mod trust;
+#[allow(dead_code)]
+mod unpack;
 mod url;
 mod userland;
 
@@ -45,4 +47,5 @@ pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
+pub use unpack::{Special, UnpackError};
 pub use userland::{Userland, UserlandError};
