@@ -9,6 +9,7 @@ use super::fetch::FetchError;
 use super::host::HostError;
 use super::kernel::KernelError;
 use super::modules::ModuleError;
+use super::rpm::RpmError;
 use super::url::ArchiveError;
 use super::userland::UserlandError;
 
@@ -43,6 +44,9 @@ pub enum ImageError {
     /// Fetching packages.
     #[error(transparent)]
     Apt(#[from] AptError),
+    /// RPM packages.
+    #[error(transparent)]
+    Rpm(#[from] RpmError),
     /// The kernel.
     #[error("{}: {source}", path.display())]
     Kernel {
