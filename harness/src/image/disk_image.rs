@@ -327,4 +327,4 @@ fn by_version(a: &str, b: &str) -> Ordering {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -13,7 +13,7 @@ use super::manifest::UrlSource;
 use super::open::Image;
 use super::progress::{Progress, Step};
 use super::sort_out::sort_out;
-use super::unpack::Budget;
+use super::unpack::{Budget, UnpackError};
 use crate::units::Bytes;
 
 pub use archive::{ArchiveError, unpack_archive};
@@ -50,10 +50,16 @@ pub(super) fn open(
         progress.report(&item, &Step::Unpacking { done: 0, total: 1 });
         let root = staging.join(USERLAND);
         fs::create_dir(&root).map_err(failed("make", &root))?;
-        unpack_archive(archive, &root, MOST).map_err(|error| ImageError::Archive {
-            archive: source.archive.to_string(),
-            source: Box::new(error),
-        })?;
+        if let Err(error) = unpack_archive(archive, &root, MOST) {
+            // It will be no better the next time, unless it is this machine that failed.
+            if !matches!(error, ArchiveError::Member(UnpackError::Io { .. })) {
+                fetched.discard()?;
+            }
+            return Err(ImageError::Archive {
+                archive: source.archive.to_string(),
+                source: Box::new(error),
+            });
+        }
         let package = Package {
             name: source.archive.file_name().into_owned(),
             version: source.sha256.to_string(),

@@ -258,4 +258,4 @@ impl Read for Limited<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

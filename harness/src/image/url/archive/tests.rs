@@ -22,7 +22,7 @@ fn header(kind: EntryType, size: u64) -> Header {
 }
 
 /// With a name that no decent program would write.
-fn raw(kind: EntryType, name: &[u8], target: &[u8], data: &[u8]) -> Vec<u8> {
+pub(in super::super) fn raw(kind: EntryType, name: &[u8], target: &[u8], data: &[u8]) -> Vec<u8> {
     let mut header = header(kind, data.len() as u64);
     let old = header.as_old_mut();
     old.name[..name.len()].copy_from_slice(name);
@@ -34,11 +34,11 @@ fn raw(kind: EntryType, name: &[u8], target: &[u8], data: &[u8]) -> Vec<u8> {
     member
 }
 
-fn file(name: &str, data: &[u8]) -> Vec<u8> {
+pub(in super::super) fn file(name: &str, data: &[u8]) -> Vec<u8> {
     raw(EntryType::Regular, name.as_bytes(), b"", data)
 }
 
-fn archive(members: &[Vec<u8>]) -> Vec<u8> {
+pub(in super::super) fn archive(members: &[Vec<u8>]) -> Vec<u8> {
     let mut archive = members.concat();
     archive.resize(archive.len() + 1024, 0);
     archive
@@ -85,7 +85,7 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-fn packed(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+pub(in super::super) fn packed(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
     bzip2.write_all(data).unwrap();
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
