@@ -259,6 +259,51 @@ fn what_is_pruned_and_what_stays() {
 }
 
 #[test]
+fn a_key_that_is_not_the_signers_any_more() {
+    const PRINT: &str = "6341 AB27 53D7 8A78 A7C2 7BB1 24C6 A8A7 F4A8 0EB5";
+    let fixture = Fixture::new();
+    let key = fixture.path("images/key");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/RPM-GPG-KEY-CentOS-7");
+    fs::copy(shipped, &key).unwrap();
+    let manifest = format!(
+        "name: centos\nabout: x\nsource:\n  rpm: {{key: key, fingerprint: {PRINT}, \
+         packages: [https://example.org/7/kernel-1.rpm]}}\n"
+    );
+    fs::write(fixture.manifest("centos"), manifest).unwrap();
+    let manifest = Manifest::load(&fixture.manifest("centos")).unwrap();
+    let signed = |staging: &Path| {
+        fill(staging)?;
+        let index = fs::read_to_string(staging.join("image.json")).unwrap();
+        let origin = format!(
+            r#""1", "origin": {{"from": "https://example.org/7/kernel-1.rpm", "bytes": 5,
+            "sha256": "{:064}", "signer": {{"fingerprint": "{PRINT}", "user": "CentOS"}}}}"#,
+            7
+        );
+        let index = index.replace(r#""1:2.0""#, &origin);
+        fs::write(staging.join("image.json"), index).unwrap();
+        Ok::<(), CacheError>(())
+    };
+    let id = entry_id(&manifest).unwrap();
+    drop(fixture.cache().entry(&id, "x", &Silent, signed).unwrap());
+    let text = fixture.good(&["verify", "centos"]);
+    let key_of = format!("vouched for by CentOS, key {}\n", PRINT.replace(' ', ""));
+    assert!(text.contains(&key_of), "{text}");
+    assert!(
+        text.contains("1 file from https://example.org/7/\n"),
+        "{text}"
+    );
+    let shown = fixture.good(&["show", "centos"]);
+    assert!(
+        shown.contains("      signed by CentOS, key 6341AB"),
+        "{shown}"
+    );
+    fs::write(&key, "somebody else's").unwrap();
+    let (code, text, _) = fixture.run(&["verify", "centos"]);
+    assert_eq!(code, 1);
+    assert!(text.contains("does not hold the key that signed"), "{text}");
+}
+
+#[test]
 fn what_an_interrupted_download_left() {
     let fixture = Fixture::new();
     let downloads = fixture.path("cache/download");

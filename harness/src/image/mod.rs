@@ -20,7 +20,7 @@ mod open;
 mod progress;
 mod qcow2;
 pub mod qemu;
-mod rpm;
+pub mod rpm;
 mod sort_out;
 mod tree;
 mod trust;

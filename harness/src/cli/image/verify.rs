@@ -6,7 +6,7 @@ use super::inventory::inventory;
 use super::{is_named, unknown};
 use crate::cli::{CliError, Context, Status, print, width};
 use crate::image::cache::{Kind, Listed};
-use crate::image::contents;
+use crate::image::{Source, contents, rpm};
 use crate::report::{Described, Held, ImageState, Inventory, Kept, Role, View, verified_text};
 
 /// Prove that the cache holds what was put there.
@@ -110,7 +110,16 @@ fn held<'a>(inventory: &'a Inventory, entry: &'a Listed, verified: contents::Ver
         },
     };
     match image.and_then(|image| image.known.as_ref().ok()) {
-        Some((manifest, ImageState::Cached(cached))) => held.cached = Some((manifest, cached)),
+        Some((manifest, ImageState::Cached(cached))) => {
+            held.cached = Some((manifest, cached));
+            if let Source::Rpm(source) = &manifest.source
+                && let Err(error) = rpm::signer(source)
+            {
+                held.wrong.push(format!(
+                    "The manifest's key file does not hold the key that signed its packages: {error}."
+                ));
+            }
+        }
         Some((_, ImageState::Unusable(_, why))) => {
             held.wrong.push(format!("It cannot be used: {why}."))
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::cache::{Cache, EntryId, Kind};
 use super::error::{ImageError, io as failed};
 use super::fetch::{Fetched, fetch};
-use super::index::{Origin, Package, USERLAND};
+use super::index::{Origin, Package, Signer, USERLAND};
 use super::location::Location;
 use super::manifest::RpmSource;
 use super::open::{Image, stamp};
@@ -53,6 +53,14 @@ pub(super) fn id(name: &str, source: &RpmSource) -> Result<EntryId, ImageError> 
     }
     let definition: Vec<&str> = definition.iter().map(String::as_str).collect();
     Ok(EntryId::new(Kind::Image, name, &definition))
+}
+
+/// The key that the manifest names, out of its file.
+///
+/// # Errors
+/// The file has no such key any more, or cannot be read.
+pub fn signer(source: &RpmSource) -> Result<Signer, RpmError> {
+    Ok(Key::read(&source.key, source.fingerprint)?.signer)
 }
 
 /// Opens it; without the programs of a lender.
