@@ -4,6 +4,7 @@ use crate::cli::{CliError, Context};
 use crate::image::cache::{Kind, Listed};
 use crate::image::{
     Cache, CacheError, Image, Manifest, Source, disk, downloads, entry_id, keys, qemu,
+    running_kernel,
 };
 use crate::report::{Cached, Described, ImageState, Inventory, Other, Role};
 
@@ -87,7 +88,8 @@ impl Host {
                 let apt = self.apt.get_or_insert_with(apt).clone();
                 apt.or_else(|| self.disk.get_or_insert_with(disk::lacking).clone())
             }
-            _ => None,
+            Source::Host(_) => running_kernel().err().map(|error| error.to_string()),
+            Source::Rpm(_) | Source::Url(_) | Source::Local(_) | Source::DiskImage(_) => None,
         }
     }
 }

@@ -149,7 +149,7 @@ fn made_of(page: &mut Page, manifest: &Manifest) {
     }
     heading(page, "Made of");
     for part in parts {
-        page.flow(&Text::new().plain("  "), &plain(&part));
+        page.verbatim(2, &plain(&part));
     }
 }
 
