@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::apt::AptError;
 use super::cache::CacheError;
+use super::fetch::FetchError;
+use super::host::HostError;
 use super::kernel::KernelError;
 use super::modules::ModuleError;
+use super::rpm::RpmError;
+use super::url::ArchiveError;
 use super::userland::UserlandError;
 
 /// An image, or QEMU, that cannot be made ready.
@@ -40,6 +44,9 @@ pub enum ImageError {
     /// Fetching packages.
     #[error(transparent)]
     Apt(#[from] AptError),
+    /// RPM packages.
+    #[error(transparent)]
+    Rpm(#[from] RpmError),
     /// The kernel.
     #[error("{}: {source}", path.display())]
     Kernel {
@@ -55,15 +62,29 @@ pub enum ImageError {
     #[error(transparent)]
     Userland(#[from] UserlandError),
     /// The packages hold no kernel, or more than one.
-    #[error(
-        "image {image}: the packages hold {found} kernels in /boot, but one is needed; list one `linux-image-...` package"
-    )]
+    #[error("image {image}: {}", one_kernel(found))]
     Kernels {
         /// The image.
         image: String,
-        /// How many.
-        found: usize,
+        /// The releases of those that there are.
+        found: Vec<String>,
     },
+    /// The packages hold a kernel without its modules.
+    #[error(
+        "image {image}: the packages hold kernel {release} and not its modules{}",
+        their_packages(others)
+    )]
+    NoModules {
+        /// The image.
+        image: String,
+        /// The kernel's release.
+        release: String,
+        /// Releases of which there are modules.
+        others: Vec<String>,
+    },
+    /// The kernel that this machine runs.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// A root disk could not be made.
     #[error("image {image}: {message}")]
     RootDisk {
@@ -72,8 +93,19 @@ pub enum ImageError {
         /// Why not, and what to do.
         message: String,
     },
-    /// A file that has to come from a URL.
-    #[error("fetching {0} is not supported yet")]
+    /// A file of the manifest, on this machine or at a URL.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// An archive that is refused.
+    #[error("{archive}: {source}")]
+    Archive {
+        /// Path or URL.
+        archive: String,
+        /// What is wrong with it.
+        source: Box<ArchiveError>,
+    },
+    /// A source that is not there yet.
+    #[error("{0}")]
     Url(String),
     /// A local image borrows from another local image.
     #[error(
@@ -86,7 +118,7 @@ pub enum ImageError {
         lender: String,
     },
     /// The index of a cache entry does not parse.
-    #[error("{}: not what this crashdrill wrote ({message}); remove the entry with `crashdrill image prune`", path.display())]
+    #[error("{}: not what this crashdrill wrote ({message}); `crashdrill image prune NAME` removes the entry", path.display())]
     Index {
         /// The file.
         path: PathBuf,
@@ -104,6 +136,33 @@ pub enum ImageError {
         /// What happened.
         message: String,
     },
+}
+
+fn one_kernel(found: &[String]) -> String {
+    match found.is_empty() {
+        true => "the packages hold no kernel, neither boot/vmlinuz-RELEASE nor \
+                 lib/modules/RELEASE/vmlinuz; add its package, such as linux-image-amd64, \
+                 kernel (RHEL 7) or kernel-core (since RHEL 8)"
+            .to_owned(),
+        false => format!(
+            "the packages hold {} kernels ({}), but one is needed; leave out the packages of the others",
+            found.len(),
+            found.join(", ")
+        ),
+    }
+}
+
+fn their_packages(others: &[String]) -> String {
+    let add = "since RHEL 8 they are in packages of their own: kernel-modules and, since RHEL 9, \
+               kernel-modules-core";
+    match others.is_empty() {
+        true => format!("; {add}"),
+        false => format!(
+            ", but modules of {}; all of its packages must be of one version. {}",
+            others.join(", "),
+            add.replacen("since", "Since", 1)
+        ),
+    }
 }
 
 /// For `map_err`.

@@ -3,6 +3,7 @@
 
 mod apt;
 pub mod cache;
+pub mod contents;
 pub mod disk;
 mod disk_image;
 mod elf;
@@ -19,10 +20,11 @@ mod open;
 mod progress;
 mod qcow2;
 pub mod qemu;
-mod rpm;
+pub mod rpm;
 mod sort_out;
 mod tree;
 mod trust;
+mod unpack;
 mod url;
 mod userland;
 
@@ -31,6 +33,8 @@ pub use cache::{Cache, CacheError};
 pub use disk::{CaptureInitrd, RootDisk, RootKind};
 pub use disk_image::{FoundRoot, KdumpService};
 pub use error::ImageError;
+pub use fetch::{Download, FetchError, downloads, remove_download};
+pub use host::{HostError, running_kernel};
 pub use index::{Origin, Package, Signer};
 pub use kernel::{
     BadConfig, BootKernel, By, CaptureKernel, ConfigError, Does, Kernel, KernelConfig, NEEDS, Need,
@@ -46,6 +50,9 @@ pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
+pub use rpm::{HeaderError, PackageError, PayloadError, RpmError};
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
-pub use userland::{Userland, UserlandError};
+pub use unpack::{Budget, Special, UnpackError};
+pub use url::{ArchiveError, unpack_archive};
+pub use userland::{Remedy, Userland, UserlandError};
