@@ -54,9 +54,14 @@ impl Place {
         let own = own.replace(|c| !safe(c), "-");
         // The end says what it is; all of it is ASCII now.
         let own = &own[own.len().saturating_sub(LONGEST)..];
+        // A whole file must not look like a part.
+        let end = match own.ends_with(PART) || own.ends_with(VERSION) {
+            true => "-",
+            false => "",
+        };
         Self {
             directory: cache.root().join(DIRECTORY),
-            name: format!("{hash}-{own}"),
+            name: format!("{hash}-{own}{end}"),
         }
     }
 
@@ -163,4 +168,38 @@ pub fn remove_download(cache: &Cache, download: &Download) -> Result<(), CacheEr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_and_of_one_url_and_digest() {
+        let cache = Cache::at("/c");
+        let place = |url: &str, sum: Option<&Sum>| Place::new(&cache, url, sum);
+        let (one, other) = (Sum::of(&b"1"[..]).unwrap(), Sum::of(&b"2"[..]).unwrap());
+        let names = [
+            place("https://x/a", None).name,
+            place("https://y/a", None).name,
+            place("https://x/a", Some(&one)).name,
+            place("https://x/a", Some(&other)).name,
+        ];
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), 4);
+        let long = format!("https://x/{}.rpm", "a".repeat(1000));
+        let place = place(&long, None);
+        assert!(place.version().file_name().unwrap().len() < 200);
+        assert!(place.file_name().ends_with("aa.rpm"));
+        for (url, own) in [
+            ("https://x/..", ".."),
+            ("https://x/a$(b)%2f", "a--b--2f"),
+            ("https://x/a.part?b/c", "a.part-"),
+            ("https://x/a.part.version", "a.part.version-"),
+        ] {
+            let place = Place::new(&cache, url, None);
+            assert_eq!(place.file_name(), own);
+            assert_eq!(place.whole().parent(), Some(Path::new("/c/download")));
+        }
+    }
 }

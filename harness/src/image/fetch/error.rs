@@ -58,10 +58,7 @@ pub enum FetchError {
         proxy: String,
     },
     /// The server answers, but not with the whole file.
-    #[error(
-        "{url} cannot be fetched, tried {tries} times: {why}; what has come is kept, the next try \
-         goes on from there"
-    )]
+    #[error("{url} cannot be fetched, tried {tries} times: {why}{}", remains(*kept))]
     Broken {
         /// The URL.
         url: String,
@@ -69,6 +66,8 @@ pub enum FetchError {
         why: String,
         /// How often it was tried.
         tries: u32,
+        /// Bytes that have come.
+        kept: u64,
     },
     /// Somebody on the way could give us anything.
     #[error("{url}: the server sends us on to {to}, which is not encrypted: refused")]
@@ -142,6 +141,13 @@ impl FetchError {
             },
             most: most.0,
         }
+    }
+}
+
+fn remains(kept: u64) -> String {
+    match kept {
+        0 => String::new(),
+        kept => format!("; {kept} bytes of it are kept, the next try goes on from there"),
     }
 }
 

@@ -143,7 +143,10 @@ fn it_goes_on_where_it_was_interrupted_in_the_next_process_too() {
     let (mut it, url) = (Try::new(), server.url("f"));
     let error = it.error(&url);
     assert!(error.contains("tried 4 times"), "{error}");
-    assert!(error.contains(&url) && error.contains("is kept"), "{error}");
+    assert!(
+        error.contains(&url) && error.contains("; 4000 bytes of it are kept"),
+        "{error}"
+    );
     assert_eq!(it.left(), ["f.part", "f.part.version"]);
     it.client.tries = 2;
     assert_eq!(it.bytes(&url, None), Ok(body));
@@ -343,6 +346,8 @@ fn a_server_that_has_a_bad_moment_is_asked_again_and_one_that_has_no_such_file_i
         let (url, error) = (server.url("f"), it.error(&server.url("f")));
         assert!(error.contains(&url) && error.contains(status), "{error}");
         assert_eq!(server.asked().len(), asked, "{status}");
+        assert!(!error.contains("kept"), "{error}");
+        assert_eq!(it.left(), [""; 0]);
     }
 }
 

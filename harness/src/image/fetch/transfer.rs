@@ -120,6 +120,15 @@ struct Part {
 impl Transfer<'_> {
     /// The part is the whole file then, as far as the server says its size.
     pub(super) fn run(&self) -> Result<(), FetchError> {
+        self.tries().inspect_err(|_| {
+            // An error of its own would hide what went wrong.
+            if matches!(self.size(), Ok(0)) {
+                let _ = self.place.forget();
+            }
+        })
+    }
+
+    fn tries(&self) -> Result<(), FetchError> {
         let agent = self.client.agent(self.url.starts_with("https://"));
         let mut reached = false;
         let mut tries = 0;
@@ -136,7 +145,12 @@ impl Transfer<'_> {
                 return Err(FetchError::Unreachable { url, why, proxy });
             }
             if tries >= self.client.tries {
-                return Err(FetchError::Broken { url, why, tries });
+                return Err(FetchError::Broken {
+                    url,
+                    why,
+                    tries,
+                    kept: self.size()?,
+                });
             }
             let step = Step::Downloading {
                 percent: None,
@@ -145,6 +159,16 @@ impl Transfer<'_> {
             self.progress.report(self.item, &step);
             // Nobody unparks this thread; and it would only be tried again earlier.
             std::thread::park_timeout(self.client.pause * 2_u32.saturating_pow(tries - 1));
+        }
+    }
+
+    /// Bytes that have come so far.
+    fn size(&self) -> Result<u64, FetchError> {
+        let path = self.place.part();
+        match fs::metadata(&path) {
+            Ok(data) => Ok(data.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(failed("look at", &path)(error)),
         }
     }
 
