@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::progress::Shown;
 use super::{CliError, Context, Status};
-use crate::image::disk;
 use crate::image::qemu::{self, Origin};
+use crate::image::{disk, running_kernel};
 use crate::machine::catalogue;
 use crate::run::{self, Capacity};
 use crate::units::Bytes;
@@ -32,7 +32,7 @@ impl Doctor {
         for (tool, why) in [
             (
                 "apt-get",
-                "fetches packages; without it only images of `local` kernels whose userland is in the cache work",
+                "fetches packages; without it only what is in the cache works, and kernels of `local` and `host` with a userland that is",
             ),
             ("dpkg-deb", "unpacks them"),
         ] {
@@ -69,6 +69,14 @@ impl Doctor {
                     "cannot be made: {why}; drills with `boot: disk` work only with images that \
                      are in the cache"
                 ),
+            },
+        )?;
+        say(
+            true,
+            "host kernel",
+            match running_kernel() {
+                Ok(release) => format!("{release} can be drilled (`crashdrill run --image host`)"),
+                Err(why) => format!("cannot be drilled: {why}"),
             },
         )?;
         match context.cache.entries() {

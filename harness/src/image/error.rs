@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::apt::AptError;
 use super::cache::CacheError;
+use super::host::HostError;
 use super::kernel::KernelError;
 use super::modules::ModuleError;
 use super::userland::UserlandError;
@@ -55,15 +56,29 @@ pub enum ImageError {
     #[error(transparent)]
     Userland(#[from] UserlandError),
     /// The packages hold no kernel, or more than one.
-    #[error(
-        "image {image}: the packages hold {found} kernels in /boot, but one is needed; list one `linux-image-...` package"
-    )]
+    #[error("image {image}: {}", one_kernel(found))]
     Kernels {
         /// The image.
         image: String,
-        /// How many.
-        found: usize,
+        /// The releases of those that there are.
+        found: Vec<String>,
     },
+    /// The packages hold a kernel without its modules.
+    #[error(
+        "image {image}: the packages hold kernel {release} and not its modules{}",
+        their_packages(others)
+    )]
+    NoModules {
+        /// The image.
+        image: String,
+        /// The kernel's release.
+        release: String,
+        /// Releases of which there are modules.
+        others: Vec<String>,
+    },
+    /// The kernel that this machine runs.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// A root disk could not be made.
     #[error("image {image}: {message}")]
     RootDisk {
@@ -104,6 +119,33 @@ pub enum ImageError {
         /// What happened.
         message: String,
     },
+}
+
+fn one_kernel(found: &[String]) -> String {
+    match found.is_empty() {
+        true => "the packages hold no kernel, neither boot/vmlinuz-RELEASE nor \
+                 lib/modules/RELEASE/vmlinuz; add its package, such as linux-image-amd64, \
+                 kernel (RHEL 7) or kernel-core (since RHEL 8)"
+            .to_owned(),
+        false => format!(
+            "the packages hold {} kernels ({}), but one is needed; leave out the packages of the others",
+            found.len(),
+            found.join(", ")
+        ),
+    }
+}
+
+fn their_packages(others: &[String]) -> String {
+    let add = "since RHEL 8 they are in packages of their own: kernel-modules and, since RHEL 9, \
+               kernel-modules-core";
+    match others.is_empty() {
+        true => format!("; {add}"),
+        false => format!(
+            ", but modules of {}; all of its packages must be of one version. {}",
+            others.join(", "),
+            add.replacen("since", "Since", 1)
+        ),
+    }
 }
 
 /// For `map_err`.

@@ -343,8 +343,6 @@ fn get_or_read<T>(
 /// `modules.dep`, or the lists that come with a kernel where depmod has not run yet.
 pub(super) fn find_directory(named: &Path) -> Result<PathBuf, ModuleError> {
     // `kernel/` alone does not tell: there is an /etc/kernel too.
-    let lists = ["modules.dep", "modules.order", "modules.builtin"];
-    let holds_modules = |path: &Path| lists.iter().any(|list| path.join(list).is_file());
     if holds_modules(named) || named.join("kernel/drivers").is_dir() {
         return Ok(named.to_owned());
     }
@@ -371,6 +369,19 @@ pub(super) fn find_directory(named: &Path) -> Result<PathBuf, ModuleError> {
         }
     }
     Err(ModuleError::NoModules(named.to_owned()))
+}
+
+/// Whether depmod has been at work in a directory, or a kernel's installation.
+pub(super) fn holds_modules(directory: &Path) -> bool {
+    let mut lists = ["modules.dep", "modules.order", BUILTIN].into_iter();
+    lists.any(|list| directory.join(list).is_file())
+}
+
+/// Whether a kernel with this configuration has modules.
+pub(super) fn builds_modules(config: &[u8]) -> bool {
+    config
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(b"CONFIG_") && line.ends_with(b"=m"))
 }
 
 /// `kernel/fs/ext4/ext4.ko.xz` to `ext4`, with underscores.
@@ -425,4 +436,4 @@ fn read_if_there(path: &Path) -> Result<String, ModuleError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

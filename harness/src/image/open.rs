@@ -11,13 +11,13 @@ use super::disk::{self, RootDisk, RootIndex};
 use super::error::{ImageError, io as failed};
 use super::fetch::fetch;
 use super::index::{Index, KERNEL, MODULES, Modules, Package, USERLAND};
-use super::kernel::{Converted, Kernel, convert};
+use super::kernel::{CONFIG, Converted, Kernel, convert};
 use super::location::Location;
 use super::manifest::{AptSource, DiskImageSource, DiskSource, LocalSource, Manifest, Source};
 use super::modules::{ModuleTree, find_directory, write_index};
 use super::progress::{Progress, Step};
 use super::qemu::remove;
-use super::sort_out::sort_out;
+use super::sort_out::{config_beside, sort_out};
 use super::userland::Userland;
 use super::{disk_image, host, rpm, url};
 use crate::units::Bytes;
@@ -292,19 +292,13 @@ fn fill_apt(
     sort_out(name, staging, packages, item, progress)
 }
 
-/// Identity by place, size and time: hashing a kernel at every start would take longer than
-/// opening it.
 fn local_id(
     name: &str,
     source: &LocalSource,
     modules: Option<&Path>,
 ) -> Result<EntryId, ImageError> {
-    let mut definition = vec!["local".to_owned(), stamp(&source.kernel)?];
-    if let Some(modules) = modules {
-        definition.push(stamp(modules)?);
-        // depmod may have run since.
-        definition.push(modules.join("modules.dep").is_file().to_string());
-    }
+    let mut definition = vec!["local".to_owned()];
+    definition.extend(there_stamps(&source.kernel, modules)?);
     let definition: Vec<&str> = definition.iter().map(String::as_str).collect();
     Ok(EntryId::new(Kind::Image, name, &definition))
 }
@@ -320,32 +314,62 @@ fn open_local(
     let id = local_id(name, source, modules.as_deref())?;
     let entry = cache.entry(&id, &item, progress, |staging| -> Result<(), ImageError> {
         progress.report(&item, &Step::Converting);
-        let (directory, index) = (staging.join(KERNEL), staging.join(MODULES));
-        for directory in [&directory, &index] {
-            fs::create_dir(directory).map_err(failed("make", directory))?;
-        }
-        let (kernel, release) = convert_file(&source.kernel, &directory)?;
-        let modules = match &modules {
-            None => Modules::None,
-            Some(there) if there.join("modules.dep").is_file() => Modules::There(there.clone()),
-            Some(there) => {
-                write_index(there, &index)?;
-                Modules::ThereIndexedHere(there.clone())
-            }
-        };
-        let index = Index {
-            release,
-            kernel,
-            modules,
-            packages: Vec::new(),
-            root: None,
-        };
+        let index = take_in(&source.kernel, modules.as_deref(), staging)?;
         index.write(staging)
     })?;
     Image::from_entry(name, entry)
 }
 
-/// The image of a kernel that lies where `boot` is, with modules in a directory of the user's.
+/// Tells a kernel that lies on this machine, and its modules, from what may lie there later.
+/// Identity by place, size and time: hashing a kernel at every start would take longer than opening
+/// it.
+pub(super) fn there_stamps(
+    kernel: &Path,
+    modules: Option<&Path>,
+) -> Result<Vec<String>, ImageError> {
+    let mut stamps = vec![stamp(kernel)?];
+    if let Some(modules) = modules {
+        stamps.push(stamp(modules)?);
+        // depmod may have run since.
+        stamps.push(modules.join("modules.dep").is_file().to_string());
+    }
+    Ok(stamps)
+}
+
+/// Converts a kernel that lies on this machine into an entry. Its modules stay where they are; where
+/// depmod has not seen them, their index is made in the entry.
+pub(super) fn take_in(
+    kernel: &Path,
+    modules: Option<&Path>,
+    staging: &Path,
+) -> Result<Index, ImageError> {
+    let (directory, index) = (staging.join(KERNEL), staging.join(MODULES));
+    for directory in [&directory, &index] {
+        fs::create_dir(directory).map_err(failed("make", directory))?;
+    }
+    let (converted, release) = convert_file(kernel, &directory)?;
+    if let Some(config) = config_beside(kernel, modules, &release) {
+        let to = directory.join(CONFIG);
+        fs::write(&to, config).map_err(failed("write", &to))?;
+    }
+    let modules = match modules {
+        None => Modules::None,
+        Some(there) if there.join("modules.dep").is_file() => Modules::There(there.to_owned()),
+        Some(there) => {
+            write_index(there, &index)?;
+            Modules::ThereIndexedHere(there.to_owned())
+        }
+    };
+    Ok(Index {
+        release,
+        kernel: converted,
+        modules,
+        packages: Vec::new(),
+        root: None,
+    })
+}
+
+/// [`convert`] of a file.
 pub(super) fn convert_file(kernel: &Path, into: &Path) -> Result<(Converted, String), ImageError> {
     let mut bytes = Vec::new();
     File::open(kernel)

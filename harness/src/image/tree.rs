@@ -1,7 +1,7 @@
 //! A directory seen as a root file system: links are followed inside it and never lead out.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, FileType};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -54,6 +54,19 @@ impl Tree {
 
     /// The regular file that a path of the tree leads to; `None` when there is none.
     pub(super) fn find(&self, path: &str) -> Result<Option<PathBuf>, TreeError> {
+        let found = self.follow(path)?.filter(|(_, kind)| kind.is_file());
+        Ok(found.map(|(inside, _)| self.root.join(inside)))
+    }
+
+    /// The directory that a path of the tree leads to, by its path in the tree without any links;
+    /// `None` when there is none.
+    pub(super) fn directory(&self, path: &str) -> Result<Option<PathBuf>, TreeError> {
+        let found = self.follow(path)?.filter(|(_, kind)| kind.is_dir());
+        Ok(found.map(|(inside, _)| inside))
+    }
+
+    /// Where in the tree a path ends, and what is there.
+    fn follow(&self, path: &str) -> Result<Option<(PathBuf, FileType)>, TreeError> {
         let (root, owned) = (|| self.root.clone(), || path.to_owned());
         let mut pending: VecDeque<PathBuf> = components(Path::new(path)).collect();
         let mut inside: Vec<PathBuf> = Vec::new();
@@ -69,7 +82,8 @@ impl Tree {
                 continue;
             }
             inside.push(next);
-            let host = self.root.join(inside.iter().collect::<PathBuf>());
+            let here: PathBuf = inside.iter().collect();
+            let host = self.root.join(&here);
             let kind = match fs::symlink_metadata(&host) {
                 Ok(data) => data.file_type(),
                 Err(error) if is_absence(&error) => return Ok(None),
@@ -93,7 +107,7 @@ impl Tree {
                     pending.push_front(component);
                 }
             } else if pending.is_empty() {
-                return Ok(kind.is_file().then_some(host));
+                return Ok(Some((here, kind)));
             }
         }
         Ok(None)
@@ -137,6 +151,8 @@ mod tests {
         assert_eq!(tree.find("lib/libc.so.6").unwrap(), real);
         assert_eq!(tree.find("/absolute").unwrap(), real);
         assert_eq!(tree.find("usr/lib").unwrap(), None);
+        assert_eq!(tree.directory("lib").unwrap(), Some("usr/lib".into()));
+        assert_eq!(tree.directory("absolute").unwrap(), None);
         assert_eq!(tree.find("host").unwrap(), None);
         assert_eq!(tree.find("lib/libc.so.6/x").unwrap(), None);
         assert!(matches!(

@@ -1,6 +1,9 @@
 //! Programs of an image, and the libraries that each of them needs.
 
+mod ld_so_conf;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,27 +15,29 @@ use super::tree::{Tree, TreeError};
 #[derive(Debug, thiserror::Error)]
 pub enum UserlandError {
     /// In none of the directories for programs.
-    #[error("no program `{name}` in the image's userland ({}); add its package to the manifest", root.display())]
+    #[error("no program `{name}` in the image's userland ({}); {remedy}", root.display())]
     NoProgram {
         /// The program.
         name: String,
         /// Where it was looked for.
         root: PathBuf,
+        /// How to get it.
+        remedy: Remedy,
     },
     /// A library that is needed and not there.
-    #[error(
-        "{by} needs {library}, which is not in the image's userland; add its package to the manifest"
-    )]
+    #[error("{by} needs {library}, which is not in the image's userland; {remedy}")]
     NoLibrary {
         /// As the dynamic section says it.
         library: String,
         /// Program or library, by its path in the guest.
         by: String,
+        /// How to get it.
+        remedy: Remedy,
     },
     /// The programs of two images cannot be mixed: a program runs with the libraries of its own.
     #[error(
         "{program} would come from image {lender}, and its {file} would take the place of this \
-         image's own; add the package of {program} to the manifest"
+         image's own, on which {other} runs; {remedy}"
     )]
     Mixed {
         /// The program.
@@ -41,6 +46,10 @@ pub enum UserlandError {
         lender: String,
         /// By its path in the guest.
         file: String,
+        /// The image's own program with that file.
+        other: String,
+        /// How to get the program from where the others are.
+        remedy: Remedy,
     },
     /// Not for this machine, or damaged.
     #[error("{file}: {message}")]
@@ -55,10 +64,35 @@ pub enum UserlandError {
     Tree(#[from] TreeError),
 }
 
-/// Where programs are, by preference: what an operator's PATH has first.
-const PROGRAMS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+/// Where what is missing can come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// An image made of packages.
+    Manifest,
+    /// The programs that are installed on this machine.
+    Install,
+}
 
-/// Where the dynamic loaders of Debian and of the RPM distributions look.
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manifest => "add its package to the manifest",
+            Self::Install => "install its package on this machine",
+        })
+    }
+}
+
+/// Where programs are, by preference: the PATH of systemd's services, which kdump's is one of.
+const PROGRAMS: [&str; 6] = [
+    "usr/local/sbin",
+    "usr/local/bin",
+    "usr/sbin",
+    "usr/bin",
+    "sbin",
+    "bin",
+];
+
+/// Where the dynamic loaders of Debian and of the RPM distributions look without being told.
 const LIBRARIES: [&str; 6] = [
     "lib/x86_64-linux-gnu",
     "usr/lib/x86_64-linux-gnu",
@@ -72,6 +106,7 @@ const LIBRARIES: [&str; 6] = [
 #[derive(Debug, Clone)]
 pub struct Userland {
     tree: Tree,
+    remedy: Remedy,
     /// Another image's, by its name.
     lender: Option<(String, Box<Userland>)>,
 }
@@ -81,7 +116,16 @@ impl Userland {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self {
             tree: Tree::at(root),
+            remedy: Remedy::Manifest,
             lender: None,
+        }
+    }
+
+    /// The programs that are installed on this machine, whose root directory is `root`.
+    pub(super) fn installed(root: impl Into<PathBuf>) -> Self {
+        Self {
+            remedy: Remedy::Install,
+            ..Self::at(root)
         }
     }
 
@@ -101,30 +145,40 @@ impl Userland {
     /// A program or library that is missing, with who needs it.
     pub fn closure(&self, programs: &[&str]) -> Result<Vec<(String, PathBuf)>, UserlandError> {
         let mut own = BTreeMap::new();
-        let mut lent = BTreeMap::new();
-        let mut borrowed = None;
+        let mut lent = Vec::new();
         for &name in programs {
             match (&self.lender, self.program(name)) {
                 (Some((from, lender)), Err(UserlandError::NoProgram { .. })) => {
-                    lender.add_program(name, &mut lent)?;
-                    borrowed = Some((name, from));
+                    let mut files = BTreeMap::new();
+                    lender.add_program(name, &mut files)?;
+                    lent.push((name, from, files));
                 }
                 _ => self.add_program(name, &mut own)?,
             }
         }
-        for (file, host) in lent {
-            if let Some(have) = own.insert(file.clone(), host.clone())
-                && have != host
-                && let Some((program, lender)) = borrowed
-            {
+        let mut all = own.clone();
+        for (program, from, files) in lent {
+            if let Some(file) = files.keys().find(|file| own.contains_key(*file)) {
                 return Err(UserlandError::Mixed {
                     program: program.to_owned(),
-                    lender: lender.clone(),
-                    file,
+                    lender: from.clone(),
+                    file: file.clone(),
+                    other: self.who_needs(programs, file).to_owned(),
+                    remedy: self.remedy,
                 });
             }
+            all.extend(files);
         }
-        Ok(own.into_iter().collect())
+        Ok(all.into_iter().collect())
+    }
+
+    /// The first of the image's own programs that needs this file of the guest.
+    fn who_needs<'a>(&self, programs: &[&'a str], file: &str) -> &'a str {
+        let needs = |program: &&&'a str| {
+            let mut files = BTreeMap::new();
+            self.add_program(program, &mut files).is_ok() && files.contains_key(file)
+        };
+        programs.iter().find(needs).copied().unwrap_or_default()
     }
 
     fn add_program(
@@ -147,6 +201,7 @@ impl Userland {
                     .ok_or_else(|| UserlandError::NoLibrary {
                         library: loader.clone(),
                         by: guest.clone(),
+                        remedy: self.remedy,
                     })?;
                 files.insert(loader.clone(), host);
             }
@@ -163,6 +218,7 @@ impl Userland {
                 let (path, host) = found.ok_or_else(|| UserlandError::NoLibrary {
                     library: library.clone(),
                     by: guest.clone(),
+                    remedy: self.remedy,
                 })?;
                 pending.push((path, host, inherited.clone()));
             }
@@ -192,6 +248,7 @@ impl Userland {
                 let mut command = Command::new(found.ok_or(UserlandError::NoLibrary {
                     library: loader,
                     by: guest,
+                    remedy: self.remedy,
                 })?);
                 command
                     .arg("--library-path")
@@ -227,6 +284,7 @@ impl Userland {
         Err(UserlandError::NoProgram {
             name: name.to_owned(),
             root: self.tree.root().to_owned(),
+            remedy: self.remedy,
         })
     }
 
@@ -238,11 +296,32 @@ impl Userland {
         if name.contains('/') {
             return Ok(self.anywhere(name)?.map(|host| (name.to_owned(), host)));
         }
-        let own = own.iter().map(|directory| directory.trim_matches('/'));
-        for directory in own.chain(LIBRARIES) {
+        for directory in own.iter().map(|directory| directory.trim_matches('/')) {
             let path = format!("{directory}/{name}");
             if let Some(host) = self.tree.find(&path)? {
                 return Ok(Some((format!("/{path}"), host)));
+            }
+        }
+        // The guest has none of the links between directories, and a loader does not look in each:
+        // that of Arch knows /usr/lib, to which /lib64 leads there.
+        let mut searched = Vec::new();
+        for directory in LIBRARIES {
+            if let Some(real) = self.tree.directory(directory)? {
+                let path = format!("{}/{name}", real.display());
+                if let Some(host) = self.tree.find(&path)? {
+                    return Ok(Some((format!("/{path}"), host)));
+                }
+                searched.push(real);
+            }
+        }
+        // The guest has no /etc/ld.so.cache either: what only that would find is put where the
+        // loader looks without.
+        let Some(place) = searched.first() else {
+            return Ok(None);
+        };
+        for directory in ld_so_conf::directories(&self.tree)? {
+            if let Some(host) = self.tree.find(&format!("{directory}/{name}"))? {
+                return Ok(Some((format!("/{}/{name}", place.display()), host)));
             }
         }
         Ok(None)
@@ -289,4 +368,4 @@ fn search_path(guest: &str, needs: &Dynamic, inherited: Vec<String>) -> (Vec<Str
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,7 +81,9 @@ fn add_alias(aliases: &mut HashMap<String, Vec<String>>, pattern: &str, name: &s
 }
 
 /// Reads every module below `directory` and writes modules.dep, modules.softdep and modules.alias
-/// into `into`: what depmod would write, from what the modules say of themselves.
+/// into `into`: what depmod would write, from what the modules say of themselves. Returns how many
+/// modules there are. The lists that come with a kernel, such as modules.builtin, are left as they
+/// are.
 ///
 /// # Errors
 /// When a module cannot be read.
@@ -88,6 +91,7 @@ pub(in super::super) fn write_index(directory: &Path, into: &Path) -> Result<usi
     let mut files = Vec::new();
     collect(directory, directory, &mut files)?;
     files.sort();
+    let files = preferred(files);
     let read = read_all(directory, &files)?;
     let by_name: BTreeMap<String, usize> = files
         .iter()
@@ -119,9 +123,42 @@ pub(in super::super) fn write_index(directory: &Path, into: &Path) -> Result<usi
         ("modules.alias", alias),
     ] {
         let path = into.join(file);
-        fs::write(&path, text).map_err(|source| ModuleError::Io { path, source })?;
+        replace(&path, &text).map_err(|source| ModuleError::Io { path, source })?;
     }
     Ok(files.len())
+}
+
+/// A package may have brought a file of this name, or a link that leads anywhere: never written
+/// through.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::create_new(path)?.write_all(text.as_bytes())
+}
+
+/// One file a module name: where several have it, depmod takes the first directory of the line
+/// `search updates extra built-in weak-updates`, which RHEL and Fedora have in
+/// /usr/lib/depmod.d/dist.conf (depmod.d(5)); Debian has the first and the third alone.
+fn preferred(files: Vec<String>) -> Vec<String> {
+    let rank = |file: &str| match file.split('/').next() {
+        Some("updates") => 0,
+        Some("extra") => 1,
+        Some("weak-updates") => 3,
+        _ => 2,
+    };
+    let mut best: BTreeMap<String, String> = BTreeMap::new();
+    for file in files {
+        let name = module_name(&file);
+        match best.get(&name) {
+            Some(have) if rank(have) <= rank(&file) => {}
+            _ => drop(best.insert(name, file)),
+        }
+    }
+    let mut files: Vec<String> = best.into_values().collect();
+    files.sort();
+    files
 }
 
 /// Depth first, each module once, after what it needs. What no file provides is built in.
@@ -199,12 +236,21 @@ fn collect(root: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(),
     for entry in fs::read_dir(directory).map_err(failed(directory))? {
         let entry = entry.map_err(failed(directory))?;
         let path = entry.path();
-        // Links (`build`, `source`) lead out of the tree and are not followed.
+        // Links are not followed: `build` and `source` lead out of the tree, and what a link to a
+        // module inside leads to is found by itself.
         match entry.file_type().map_err(failed(&path))? {
             kind if kind.is_dir() => collect(root, &path, files)?,
             kind if kind.is_file() && is_module(&path) => {
-                if let Some(file) = path.strip_prefix(root).ok().and_then(Path::to_str) {
-                    files.push(file.to_owned());
+                // In modules.dep a space ends a name, and a line break a line.
+                let file = path.strip_prefix(root).ok().and_then(Path::to_str);
+                match file.filter(|file| !file.contains([':', ' ', '\t', '\n', '\r'])) {
+                    Some(file) => files.push(file.to_owned()),
+                    None => {
+                        return Err(ModuleError::NotAModule {
+                            path,
+                            message: "no module has such a name".to_owned(),
+                        });
+                    }
                 }
             }
             _ => {}

@@ -145,14 +145,20 @@ fn compressed_modules_are_read() {
     assert_eq!(read("a.ko.gz", &gzip.finish().unwrap()).unwrap(), b"module");
     assert_eq!(read("a.ko.xz", &xz.finish().unwrap()).unwrap(), b"module");
     assert_eq!(read("a.ko.zst", &zstd).unwrap(), b"module");
+    for file in ["b.ko.xz", "b.ko.gz", "b.ko.zst"] {
+        let error = read(file, b"module").unwrap_err();
+        assert!(matches!(error, ModuleError::Compressed { .. }), "{error}");
+        assert!(error.to_string().contains(file), "{error}");
+    }
+    let half = &zstd[..zstd.len() / 2];
     assert!(matches!(
-        read("b.ko.xz", b"module"),
+        read("c.ko.zst", half),
         Err(ModuleError::Compressed { .. })
     ));
 }
 
 /// A relocatable file with nothing but a section `.modinfo`.
-fn module(modinfo: &str) -> Vec<u8> {
+pub(in super::super) fn module(modinfo: &str) -> Vec<u8> {
     let names = b"\0.modinfo\0.shstrtab\0";
     let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     let half = |file: &mut Vec<u8>, values: &[u16]| {
@@ -222,6 +228,75 @@ fn the_index_is_made_from_the_modules_themselves() {
     fs::write(directory.path().join("kernel/bad.ko"), "no").unwrap();
     let error = write_index(directory.path(), directory.path()).unwrap_err();
     assert!(error.to_string().contains("bad.ko"), "{error}");
+}
+
+#[test]
+fn of_modules_with_one_name_depmods_choice_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |file: &str, modinfo: &str| {
+        let path = directory.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, module(modinfo)).unwrap();
+    };
+    put("kernel/drivers/scsi/mpt3sas.ko", "depends=raid_class\0");
+    put("kernel/drivers/scsi/raid_class.ko", "");
+    put("extra/mpt3sas/mpt3sas.ko", "");
+    put("kernel/drivers/net/ixgbe.ko", "");
+    put("extra/ixgbe.ko", "");
+    put("updates/dkms/ixgbe.ko", "");
+    put("kernel/fs/xfs.ko", "");
+    put("weak-updates/xfs.ko", "");
+    put("weak-updates/lustre.ko", "");
+    assert_eq!(write_index(directory.path(), directory.path()).unwrap(), 5);
+    let tree = ModuleTree::at(directory.path());
+    let files = |name: &str| match &tree.closure(&[name]).unwrap()[0].found {
+        Found::Files(files) => files
+            .iter()
+            .map(|module| module.file.clone())
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(files("mpt3sas"), ["extra/mpt3sas/mpt3sas.ko"]);
+    assert_eq!(files("ixgbe"), ["updates/dkms/ixgbe.ko"]);
+    assert_eq!(files("xfs"), ["kernel/fs/xfs.ko"]);
+    assert_eq!(files("lustre"), ["weak-updates/lustre.ko"]);
+}
+
+#[test]
+fn an_index_is_written_through_no_link_and_holds_no_odd_name() {
+    use std::os::unix::fs::symlink;
+    let top = tempfile::tempdir().unwrap();
+    let directory = top.path().join("modules");
+    fs::create_dir_all(directory.join("kernel")).unwrap();
+    fs::write(directory.join("kernel/a.ko"), module("")).unwrap();
+    fs::write(directory.join("modules.builtin"), "kernel/b.ko\n").unwrap();
+    fs::write(directory.join("modules.alias"), "alias old a\n").unwrap();
+    let outside = top.path().join("precious");
+    fs::write(&outside, "precious").unwrap();
+    symlink(&outside, directory.join("modules.dep")).unwrap();
+    symlink("/", directory.join("build")).unwrap();
+    symlink("a.ko", directory.join("kernel/c.ko")).unwrap();
+    assert_eq!(write_index(&directory, &directory).unwrap(), 1);
+    assert_eq!(fs::read_to_string(&outside).unwrap(), "precious");
+    let read = |file: &str| fs::read_to_string(directory.join(file)).unwrap();
+    assert_eq!(read("modules.dep"), "kernel/a.ko:\n");
+    assert_eq!(read("modules.alias"), "");
+    assert_eq!(read("modules.builtin"), "kernel/b.ko\n");
+
+    // It would be two lines of modules.dep, the second of which leads out.
+    let odd = "kernel/x\n..";
+    fs::create_dir(directory.join(odd)).unwrap();
+    fs::write(directory.join(odd).join("d.ko"), module("")).unwrap();
+    let error = write_index(&directory, &directory).unwrap_err();
+    assert!(error.to_string().contains("such a name"), "{error}");
+}
+
+#[test]
+fn a_configuration_says_whether_there_are_modules() {
+    assert!(builds_modules(b"CONFIG_A=y\nCONFIG_EXT4_FS=m\n"));
+    assert!(!builds_modules(
+        b"CONFIG_MODULES=y\n# CONFIG_B=m\nCONFIG_C=\"=m\"\n"
+    ));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A dynamic x86-64 file with these needs.
-fn elf(interpreter: Option<&str>, entries: &[(u64, &str)]) -> Vec<u8> {
+pub(in super::super) fn elf(interpreter: Option<&str>, entries: &[(u64, &str)]) -> Vec<u8> {
     let mut strings = vec![0];
     let mut dynamic = Vec::new();
     for (tag, text) in entries {
@@ -53,10 +53,10 @@ fn elf(interpreter: Option<&str>, entries: &[(u64, &str)]) -> Vec<u8> {
     file
 }
 
-const NEEDED: u64 = 1;
+pub(in super::super) const NEEDED: u64 = 1;
 const RPATH: u64 = 15;
 const RUNPATH: u64 = 29;
-const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+pub(in super::super) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 fn tree(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, Userland) {
     let directory = tempfile::tempdir().unwrap();
@@ -150,7 +150,7 @@ fn private_directories_are_searched_as_the_loader_does() {
     assert!(guest(&userland, &["b"]).contains(&"/usr/lib/private/libq.so".to_owned()));
     let error = userland.closure(&["a"]).unwrap_err();
     assert!(
-        matches!(&error, UserlandError::NoLibrary { library, by } if library == "libq.so" && by.ends_with("private/libp.so")),
+        matches!(&error, UserlandError::NoLibrary { library, by, .. } if library == "libq.so" && by.ends_with("private/libp.so")),
         "{error}"
     );
 }
@@ -169,6 +169,126 @@ fn what_is_missing_is_named() {
     );
     assert!(error("makedumpfile").contains("no program `makedumpfile`"));
     assert!(error("text").contains("/bin/text"));
+}
+
+/// As an installed machine has it, of which the guest gets files and no links.
+fn installed(links: &[(&str, &str)], libraries: &str) -> (tempfile::TempDir, Userland) {
+    let needs = [(NEEDED, "libz.so.1"), (NEEDED, "libc.so.6")];
+    let (directory, _) = tree(&[
+        ("usr/sbin/kexec", elf(Some(LOADER), &needs)),
+        (&format!("{libraries}/libz.so.1.3"), elf(None, &[])),
+        (&format!("{libraries}/libc.so.6"), elf(Some(LOADER), &[])),
+        (&format!("{libraries}/ld-linux-x86-64.so.2"), elf(None, &[])),
+    ]);
+    let at = |path: &str| directory.path().join(path);
+    symlink("libz.so.1.3", at(libraries).join("libz.so.1")).unwrap();
+    for (link, to) in links {
+        symlink(to, at(link)).unwrap();
+    }
+    let userland = Userland::installed(directory.path());
+    (directory, userland)
+}
+
+#[test]
+fn an_installed_machine_has_links_between_its_directories() {
+    let debian = [
+        ("bin", "usr/bin"),
+        ("sbin", "usr/sbin"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib64"),
+    ];
+    let rhel = &debian[..];
+    let arch = [
+        ("usr/bin", "sbin"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib"),
+        ("usr/lib64", "lib"),
+    ];
+    for (links, libraries) in [
+        (rhel, "usr/lib64"),
+        (&arch[..], "usr/lib"),
+        (&debian[..], "usr/lib/x86_64-linux-gnu"),
+    ] {
+        let (directory, userland) = installed(links, libraries);
+        if libraries.ends_with("gnu") {
+            let loader = directory.path().join("usr/lib64");
+            fs::create_dir(&loader).unwrap();
+            symlink(
+                "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+                loader.join("ld-linux-x86-64.so.2"),
+            )
+            .unwrap();
+        }
+        assert_eq!(
+            guest(&userland, &["kexec"]),
+            [
+                LOADER,
+                &format!("/{libraries}/libc.so.6"),
+                &format!("/{libraries}/libz.so.1"),
+                "/usr/sbin/kexec"
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_only_the_cache_of_the_loader_finds_lies_where_it_looks_without() {
+    let (directory, userland) = installed(&[("lib64", "usr/lib64")], "usr/lib64");
+    let at = |path: &str| {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    let needs = [(NEEDED, "libdw.so.1"), (NEEDED, "libc.so.6")];
+    fs::write(at("usr/local/sbin/makedumpfile"), elf(Some(LOADER), &needs)).unwrap();
+    let error = userland.closure(&["makedumpfile"]).unwrap_err().to_string();
+    assert!(
+        error.contains("libdw.so.1") && error.contains("on this machine"),
+        "{error}"
+    );
+    fs::write(at("opt/elfutils/lib/libdw.so.1"), elf(None, &[])).unwrap();
+    fs::write(
+        at("etc/ld.so.conf"),
+        "# first\ninclude ld.so.conf.d/*.conf\ninclude /etc/ld.so.conf\n",
+    )
+    .unwrap();
+    fs::write(at("etc/ld.so.conf.d/old"), "/opt/nowhere\n").unwrap();
+    fs::write(
+        at("etc/ld.so.conf.d/elfutils.conf"),
+        "/usr/local/lib # none\n/opt/elfutils/lib\n",
+    )
+    .unwrap();
+    let files = userland.closure(&["makedumpfile"]).unwrap();
+    let (_, host) = files
+        .iter()
+        .find(|(guest, _)| guest == "/usr/lib64/libdw.so.1")
+        .unwrap();
+    assert_eq!(host, &at("opt/elfutils/lib/libdw.so.1"));
+}
+
+#[test]
+fn a_lender_has_what_is_not_installed_if_the_two_do_not_meet() {
+    let (_host, own) = installed(&[("lib64", "usr/lib64")], "usr/lib64");
+    let dynamic = |library| elf(Some(LOADER), &[(NEEDED, library)]);
+    let (_lender, lender) = tree(&[
+        ("usr/bin/makedumpfile", dynamic("libc.so.6")),
+        ("usr/sbin/vmcore-dmesg", dynamic("libc.so.6")),
+        ("usr/lib/x86_64-linux-gnu/libc.so.6", elf(None, &[])),
+        ("lib64/ld-linux-x86-64.so.2", elf(None, &[])),
+        ("bin/busybox", elf(None, &[])),
+    ]);
+    let both = own.lent_by("debian-12", lender);
+    assert_eq!(guest(&both, &["makedumpfile", "vmcore-dmesg"]).len(), 4);
+    assert!(guest(&both, &["kexec", "busybox"]).contains(&"/bin/busybox".to_owned()));
+    let error = both
+        .closure(&["busybox", "kexec", "makedumpfile"])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "makedumpfile would come from image debian-12, and its /lib64/ld-linux-x86-64.so.2 would \
+         take the place of this image's own, on which kexec runs; install its package on this \
+         machine"
+    );
 }
 
 proptest! {
