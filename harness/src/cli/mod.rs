@@ -16,6 +16,7 @@ mod drive;
 mod image;
 mod list;
 mod named;
+mod on_image;
 mod progress;
 mod run;
 mod schema;
@@ -236,7 +237,9 @@ impl CliError {
         match self {
             CliError::Input(_)
             | CliError::Scenarios(_)
-            | CliError::Prepare(PrepareError::Scenario(_)) => 2,
+            | CliError::Prepare(
+                PrepareError::Scenario(_) | PrepareError::Image(ImageError::Manifest { .. }),
+            ) => 2,
             CliError::Prepare(_) | CliError::Harness(_) => 3,
         }
     }
