@@ -92,7 +92,9 @@ impl Progress for Lines {
     fn report(&self, item: &str, step: &Step) {
         match step {
             Step::Waiting => eprintln!("{item}: waiting for another crashdrill"),
-            Step::Downloading { percent, text } if *percent == 0.0 => eprintln!("{item}: {text}"),
+            Step::Downloading { percent, text } if *percent == Some(0.0) => {
+                eprintln!("{item}: {text}")
+            }
             Step::Done => eprintln!("{item}: ready"),
             Step::Downloading { .. }
             | Step::Unpacking { .. }

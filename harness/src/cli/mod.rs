@@ -56,7 +56,8 @@ Exit codes:
        smallest value was found
   1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
        check: an error or a warning; vmcore: the dump is incomplete or damaged; compare: does not
-       fix, breaks, or not the same outcome every time; search: no value leaves a dump
+       fix, breaks, or not the same outcome every time; search: no value leaves a dump;
+       image verify: something differs, or cannot be proven
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read, not a dump
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump
@@ -96,7 +97,7 @@ enum Command {
     Devices(devices::Devices),
     /// Print the JSON Schema of scenario files.
     Schema(schema::Schema),
-    /// List, fetch, show and prune images.
+    /// List, fetch, show, verify and prune images.
     Image(image::Image),
 }
 
@@ -136,6 +137,8 @@ pub enum Status {
     Lacking,
     /// A configuration has mistakes.
     Mistakes,
+    /// The cache holds something else than was put there.
+    Differs,
     /// A file is not what it should be; the others were looked at.
     Input,
     /// A log or a dump could not be read to its end.
@@ -153,6 +156,7 @@ impl Status {
             | Status::Fault
             | Status::Lacking
             | Status::Mistakes
+            | Status::Differs
             | Status::NotShown => 1,
             Status::Input => 2,
             Status::Harness | Status::Unread => 3,
@@ -238,7 +242,8 @@ impl CliError {
             CliError::Input(_)
             | CliError::Scenarios(_)
             | CliError::Prepare(
-                PrepareError::Scenario(_) | PrepareError::Image(ImageError::Manifest { .. }),
+                PrepareError::Scenario(_)
+                | PrepareError::Image(ImageError::Manifest { .. } | ImageError::Lender { .. }),
             ) => 2,
             CliError::Prepare(_) | CliError::Harness(_) => 3,
         }

@@ -1,10 +1,10 @@
 //! The cache: directories that are filled once, whole, and then only read.
 //!
 //! An entry is `<kind>/<name>-<hash of what defines it>`. It is filled in a hidden directory beside
-//! it and renamed when everything is on the disk, so an entry that exists is complete. One lock
-//! file an entry (flock, so that a dead process holds nothing) makes a second process wait for the
-//! first, keeps entries in use from being removed, and tells a staging directory that somebody is
-//! filling from one that a killed process left.
+//! it, recorded ([`contents`]), and renamed when everything is on the disk, so an entry that exists
+//! is complete. One lock file an entry (flock, so that a dead process holds nothing) makes a second
+//! process wait for the first, keeps entries in use from being removed, and tells a staging
+//! directory that somebody is filling from one that a killed process left.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::contents;
 use super::progress::{Progress, Step};
 
 /// Raised whenever what is stored in an entry changes its form.
@@ -44,7 +45,10 @@ pub enum CacheError {
     },
 }
 
-fn failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> CacheError + 'a {
+pub(super) fn failed<'a>(
+    doing: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> CacheError + 'a {
     move |source| CacheError::Io {
         doing,
         path: path.to_owned(),
@@ -136,6 +140,19 @@ pub struct Listed {
     pub filled: SystemTime,
 }
 
+impl Listed {
+    /// Whether it is this entry.
+    pub fn is(&self, id: &EntryId) -> bool {
+        self.kind == id.kind && self.name == id.file_name()
+    }
+
+    /// Its name without the hash: the image's that it was filled for, or what else it is.
+    pub fn of(&self) -> &str {
+        let name = self.name.rsplit_once('-');
+        name.map_or(self.name.as_str(), |(name, _hash)| name)
+    }
+}
+
 /// The cache directory.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -204,8 +221,40 @@ impl Cache {
             }
             let staging = Staging::new(staging_path(&directory, &id.file_name()))?;
             fill(&staging.path)?;
+            contents::record(&staging.path)?;
             staging.publish(&directory, &path)?;
             progress.report(item, &Step::Done);
+        }
+    }
+
+    /// Opens an entry if it is there. Nothing is filled, and nobody is waited for: one that another
+    /// process is removing is not there.
+    ///
+    /// # Errors
+    /// Its lock cannot be opened.
+    pub fn held(&self, id: &EntryId) -> Result<Option<Entry>, CacheError> {
+        self.hold(id.kind, &id.file_name())
+    }
+
+    /// [`Cache::held`] for an entry that was listed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn held_listed(&self, entry: &Listed) -> Result<Option<Entry>, CacheError> {
+        self.hold(entry.kind, &entry.name)
+    }
+
+    fn hold(&self, kind: Kind, name: &str) -> Result<Option<Entry>, CacheError> {
+        let directory = self.root.join(kind.directory());
+        let path = directory.join(name);
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let lock = open_lock(&directory, name)?;
+        match lock.try_lock_shared() {
+            Ok(()) if path.is_dir() => Ok(Some(Entry { path, _lease: lock })),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
         }
     }
 
@@ -258,12 +307,11 @@ impl Cache {
     pub fn remove(&self, entry: &Listed) -> Result<(), CacheError> {
         let directory = self.root.join(entry.kind.directory());
         let lock = open_lock(&directory, &entry.name)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => CacheError::InUse {
+        if !try_exclusive(&lock, &entry.path)? {
+            return Err(CacheError::InUse {
                 name: entry.name.clone(),
-            },
-            TryLockError::Error(source) => failed("lock", &entry.path)(source),
-        })?;
+            });
+        }
         // Renamed first: half an entry must never be taken for a whole one.
         let staging = staging_path(&directory, &entry.name);
         remove_tree(&staging)?;
@@ -301,12 +349,13 @@ impl Drop for Staging {
     }
 }
 
-enum Share {
+pub(super) enum Share {
     Shared,
     Exclusive,
 }
 
-fn acquire(
+/// Waits for whoever holds the lock of `path`, and says so.
+pub(super) fn acquire(
     lock: &File,
     share: Share,
     path: &Path,
@@ -329,11 +378,20 @@ fn acquire(
     .map_err(failed("lock", path))
 }
 
+/// `false` when somebody holds it, in whatever way.
+pub(super) fn try_exclusive(lock: &File, path: &Path) -> Result<bool, CacheError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(source)) => Err(failed("lock", path)(source)),
+    }
+}
+
 fn staging_path(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!(".{name}.filling"))
 }
 
-fn open_lock(directory: &Path, name: &str) -> Result<File, CacheError> {
+pub(super) fn open_lock(directory: &Path, name: &str) -> Result<File, CacheError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -376,6 +434,20 @@ fn remove_tree(path: &Path) -> Result<(), CacheError> {
     }
 }
 
+/// What an entry has at its top, with the disk space that each takes. The largest comes first.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn parts(entry: &Path) -> Result<Vec<(String, u64)>, CacheError> {
+    let mut parts = Vec::new();
+    for part in fs::read_dir(entry).map_err(failed("list", entry))? {
+        let path = part.map_err(failed("list", entry))?.path();
+        parts.push((file_name(&path), disk_usage(&path)));
+    }
+    parts.sort_by(|(a, small), (b, large)| (large, a).cmp(&(small, b)));
+    Ok(parts)
+}
+
 fn disk_usage(path: &Path) -> u64 {
     let own = fs::symlink_metadata(path).map_or(0, |data| data.blocks() * 512);
     let below = match fs::read_dir(path) {
@@ -391,7 +463,7 @@ fn disk_usage(path: &Path) -> u64 {
     own + below
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()

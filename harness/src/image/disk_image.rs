@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{RootDisk, RootKind};
 use super::error::{ImageError, io as failed};
+use super::fetch::Fetched;
 use super::qcow2;
 use crate::target::{BlockDevice, Target, TargetError, filesystem, filesystem_uuid, partitions};
 use crate::units::Bytes;
@@ -63,6 +64,18 @@ impl FoundRoot {
             initrd: entry.join(INITRD),
             kind: RootKind::Image(self.clone()),
         }
+    }
+
+    /// What the disk was made of is not needed any more. A raw disk stays where it is, but one that
+    /// was downloaded would not stay there: it becomes a part of the entry.
+    pub(super) fn take_in(&mut self, file: Fetched, staging: &Path) -> Result<(), ImageError> {
+        if self.raw.is_some() && file.is_download() {
+            let disk = staging.join(DISK);
+            // Another process may need it, too.
+            fs::hard_link(file.path(), &disk).map_err(failed("make", &disk))?;
+            self.raw = None;
+        }
+        file.discard()
     }
 
     /// The root file system's part of a copy of the disk. The partition table is read anew: the
@@ -314,4 +327,4 @@ fn by_version(a: &str, b: &str) -> Ordering {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

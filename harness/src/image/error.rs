@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::apt::AptError;
 use super::cache::CacheError;
+use super::fetch::FetchError;
 use super::host::HostError;
 use super::kernel::KernelError;
 use super::modules::ModuleError;
+use super::rpm::RpmError;
+use super::url::ArchiveError;
 use super::userland::UserlandError;
 
 /// An image, or QEMU, that cannot be made ready.
@@ -41,6 +44,9 @@ pub enum ImageError {
     /// Fetching packages.
     #[error(transparent)]
     Apt(#[from] AptError),
+    /// RPM packages.
+    #[error(transparent)]
+    Rpm(#[from] RpmError),
     /// The kernel.
     #[error("{}: {source}", path.display())]
     Kernel {
@@ -87,8 +93,19 @@ pub enum ImageError {
         /// Why not, and what to do.
         message: String,
     },
-    /// A file that has to come from a URL.
-    #[error("fetching {0} is not supported yet")]
+    /// A file of the manifest, on this machine or at a URL.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// An archive that is refused.
+    #[error("{archive}: {source}")]
+    Archive {
+        /// Path or URL.
+        archive: String,
+        /// What is wrong with it.
+        source: Box<ArchiveError>,
+    },
+    /// A source that is not there yet.
+    #[error("{0}")]
     Url(String),
     /// A local image borrows from another local image.
     #[error(
@@ -101,7 +118,7 @@ pub enum ImageError {
         lender: String,
     },
     /// The index of a cache entry does not parse.
-    #[error("{}: not what this crashdrill wrote ({message}); remove the entry with `crashdrill image prune`", path.display())]
+    #[error("{}: not what this crashdrill wrote ({message}); `crashdrill image prune NAME` removes the entry", path.display())]
     Index {
         /// The file.
         path: PathBuf,

@@ -57,6 +57,11 @@ impl<'de> Deserialize<'de> for Location {
         match text.split_once("://") {
             Some(("https" | "http", rest)) => match rest.split('/').next() {
                 None | Some("") => error("names no server"),
+                // Not shown, here or anywhere.
+                Some(server) if server.contains('@') => Err(serde::de::Error::custom(
+                    "a URL with a user or a password would be seen in logs and in the cache; \
+                     fetch the file yourself and name its path",
+                )),
                 _ if !text.chars().all(|c| c.is_ascii_graphic()) => {
                     error("is no URL: write blanks and other characters as %XX")
                 }
@@ -113,5 +118,8 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+        let error = read("https://me:secret@x/y").unwrap_err();
+        assert!(error.contains("password") && !error.contains("secret"));
+        assert!(read("https://x/y@2").is_ok());
     }
 }

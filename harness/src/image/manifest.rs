@@ -154,7 +154,7 @@ pub struct LocalSource {
 
 impl Source {
     /// Name of the image that lends programs.
-    pub(super) fn lender(&self) -> Option<&str> {
+    pub fn lender(&self) -> Option<&str> {
         match self {
             Self::Rpm(source) => source.userland.as_deref(),
             Self::Url(source) => Some(&source.userland),

@@ -3,6 +3,7 @@
 
 mod apt;
 pub mod cache;
+pub mod contents;
 pub mod disk;
 mod disk_image;
 mod elf;
@@ -23,6 +24,7 @@ mod rpm;
 mod sort_out;
 mod tree;
 mod trust;
+mod unpack;
 mod url;
 mod userland;
 
@@ -31,6 +33,7 @@ pub use cache::{Cache, CacheError};
 pub use disk::{CaptureInitrd, RootDisk, RootKind};
 pub use disk_image::{FoundRoot, KdumpService};
 pub use error::ImageError;
+pub use fetch::{Download, FetchError, downloads, remove_download};
 pub use host::{HostError, running_kernel};
 pub use index::{Origin, Package, Signer};
 pub use kernel::{BootKernel, CaptureKernel, Kernel};
@@ -44,6 +47,9 @@ pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
+pub use rpm::{HeaderError, PackageError, PayloadError, RpmError};
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
+pub use unpack::{Budget, Special, UnpackError};
+pub use url::{ArchiveError, unpack_archive};
 pub use userland::{Remedy, Userland, UserlandError};

@@ -126,8 +126,11 @@ impl Image {
         self.packages.extend(lender.packages);
     }
 
-    /// From a filled cache entry.
-    pub(super) fn from_entry(name: &str, entry: Entry) -> Result<Self, ImageError> {
+    /// From a filled cache entry, without the programs of a lender.
+    ///
+    /// # Errors
+    /// The entry's index cannot be read.
+    pub fn from_entry(name: &str, entry: Entry) -> Result<Self, ImageError> {
         let index = Index::read(&entry.path)?;
         let modules = match index.modules {
             Modules::Here => ModuleTree::at(entry.path.join(MODULES)),
@@ -164,7 +167,7 @@ pub fn entry_id(manifest: &Manifest) -> Result<EntryId, ImageError> {
         Source::Disk(source) => Ok(disk::id(&manifest.name, source)),
         Source::DiskImage(source) => disk_image_id(&manifest.name, source),
         Source::Rpm(source) => rpm::id(&manifest.name, source),
-        Source::Url(source) => url::id(&manifest.name, source),
+        Source::Url(source) => Ok(url::id(&manifest.name, source)),
         Source::Host(_) => host::id(&manifest.name),
     }
 }
@@ -225,10 +228,11 @@ fn open_disk_image(
         let sum = source.sha256.as_ref();
         let fetched = fetch(&source.file, MOST_DISK_IMAGE, sum, cache, &item, progress)?;
         progress.report(&item, &Step::Converting);
-        let (root, kernel) = disk_image::fill(name, fetched.path(), staging)?;
+        let (mut root, kernel) = disk_image::fill(name, fetched.path(), staging)?;
         let directory = staging.join(KERNEL);
         fs::create_dir(&directory).map_err(failed("make", &directory))?;
         let (kernel, release) = convert_bytes(&kernel, fetched.path(), &directory)?;
+        root.take_in(fetched, staging)?;
         let index = Index {
             release,
             kernel,
@@ -236,9 +240,7 @@ fn open_disk_image(
             packages: Vec::new(),
             root: Some(RootIndex::Image(root)),
         };
-        index.write(staging)?;
-        fetched.discard()?;
-        Ok(())
+        index.write(staging)
     })?;
     Image::from_entry(name, entry)
 }

@@ -8,8 +8,9 @@ pub enum Step {
     /// Bytes are coming from the network.
     Downloading {
         /// 0 to 100, of this step alone; fetching the package lists and then the packages are two.
-        percent: f32,
-        /// apt's own words, e.g. `Retrieving file 3 of 32`.
+        /// None when the server does not say how much there is.
+        percent: Option<f32>,
+        /// apt's own words, e.g. `Retrieving file 3 of 32`; of a file its name, size and speed.
         text: String,
     },
     /// Packages are being unpacked.

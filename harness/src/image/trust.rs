@@ -62,6 +62,12 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+impl From<[u8; 32]> for Sum {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl Sum {
     /// Of everything that is left in `from`.
     ///

@@ -2,6 +2,7 @@
 
 mod diagnosis;
 mod findings;
+mod image;
 mod json;
 mod junit;
 mod page;
@@ -17,6 +18,10 @@ use std::time::Duration;
 
 pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
 pub use findings::{findings_json, findings_schema, findings_text};
+pub use image::{
+    Cached, Described, Fetched, Held, Inventory, Kept, Other, Role, State as ImageState,
+    fetched_text, image_list_json, image_list_schema, image_list_text, image_text, verified_text,
+};
 pub use json::write_json;
 pub use junit::write_junit;
 pub use proof::{proof_json, proof_text};
@@ -25,6 +30,7 @@ pub use terminal::Terminal;
 pub use vmcore::{Looked, State, vmcore_json, vmcore_schema, vmcore_text};
 
 pub(crate) use page::safe;
+pub(crate) use vmcore::amount;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

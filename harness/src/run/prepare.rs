@@ -1,6 +1,6 @@
 //! From scenario files to jobs: QEMU, accelerator, images and plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -177,6 +177,14 @@ pub fn prepare_possible(
         accel,
         qemu,
     })
+}
+
+/// Names of the images that drills are made with, the dump server's among them. What one of these
+/// borrows from comes on top.
+pub fn images_of(drills: &[Drill]) -> BTreeSet<&str> {
+    let own = drills.iter().map(|drill| drill.scenario.image.as_str());
+    let remote = drills.iter().any(|drill| drill.scenario.is_remote());
+    own.chain(remote.then_some(plan::SERVER_IMAGE)).collect()
 }
 
 struct Images {

@@ -360,7 +360,7 @@ fn parse_status(line: &str) -> Option<Step> {
     let mut fields = line.strip_prefix("dlstatus:")?.splitn(3, ':');
     let percent: f32 = fields.nth(1)?.parse().ok()?;
     Some(Step::Downloading {
-        percent: percent.clamp(0.0, 100.0),
+        percent: Some(percent.clamp(0.0, 100.0)),
         text: fields.next()?.trim().to_owned(),
     })
 }
@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(
             parse_status("dlstatus:3:93.3333:Retrieving file 3 of 32"),
             Some(Step::Downloading {
-                percent: 93.3333,
+                percent: Some(93.3333),
                 text: "Retrieving file 3 of 32".into()
             })
         );

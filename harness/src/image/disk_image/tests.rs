@@ -3,7 +3,7 @@ use std::process::Command;
 
 use super::*;
 
-const ROOT: [(&str, &str); 7] = [
+pub(in super::super) const ROOT: [(&str, &str); 7] = [
     ("usr/lib/os-release", "ID=debian\n"),
     ("usr/bin/cloud-init", ""),
     ("usr/sbin/kdump-config", ""),
@@ -14,7 +14,7 @@ const ROOT: [(&str, &str); 7] = [
 ];
 
 /// An ext4 with these files, and /etc/os-release as a link to the real one.
-fn filesystem(files: &[(&str, &str)]) -> Vec<u8> {
+pub(in super::super) fn filesystem(files: &[(&str, impl AsRef<[u8]>)]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let tree = directory.path().join("tree");
     std::fs::create_dir_all(tree.join("etc")).unwrap();

@@ -4,6 +4,7 @@ use std::time::Instant;
 use super::super::modules::Found;
 use super::super::progress::Silent;
 use super::super::qemu;
+use super::super::trust::Sum;
 use super::*;
 
 struct Lines;
@@ -134,6 +135,51 @@ fn a_local_kernel_is_converted_once_and_again_when_it_changes() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("/nowhere/vmlinuz"), "{error}");
+}
+
+#[test]
+fn a_raw_disk_image_stays_where_it_is_and_a_downloaded_one_moves_in() {
+    use super::super::disk_image::tests::{ROOT, filesystem};
+    use super::super::fetch::downloads;
+    use super::super::fetch::server::{Answer, Server};
+    use super::super::kernel::tests::{bzimage, payloads, vmlinux};
+    let kernel = bzimage(&payloads(&vmlinux(false))[0].1);
+    let files = ROOT.map(|(path, text)| match text {
+        "kernel" => (path, kernel.clone()),
+        text => (path, text.as_bytes().to_vec()),
+    });
+    let disk = filesystem(&files);
+    let directory = tempfile::tempdir().unwrap();
+    let cache = Cache::at(directory.path().join("cache"));
+    let file = directory.path().join("their.img");
+    fs::write(&file, &disk).unwrap();
+    let served = disk.clone();
+    let server = Server::start(move |_, asked| Answer::file(asked, &served, "\"1\""));
+    let url = server.url("their.img");
+    let sum = Sum::of(&disk[..]).unwrap();
+    let open = |file: Location, sum| {
+        let sha256 = Some(sum);
+        let source = DiskImageSource { file, sha256 };
+        open_disk_image("theirs", &source, &cache, &Silent)
+            .map(|image| image.root.unwrap().disk)
+            .map_err(|error| error.to_string())
+    };
+    let other = Sum::of(&b""[..]).unwrap();
+    for location in [Location::File(file.clone()), Location::Url(url.clone())] {
+        let error = open(location.clone(), other).unwrap_err();
+        assert!(error.contains(&location.to_string()), "{error}");
+        assert!(error.contains("SHA-256"), "{error}");
+        assert_eq!(cache.entries().unwrap(), []);
+    }
+    assert_eq!(open(Location::File(file.clone()), sum), Ok(file.clone()));
+    for _ in 0..2 {
+        let inside = open(Location::Url(url.clone()), sum).unwrap();
+        assert!(inside.starts_with(cache.root().join("image")));
+        assert_eq!(fs::read(inside).unwrap(), disk);
+    }
+    assert_eq!(downloads(&cache).unwrap(), []);
+    assert_eq!(server.asked().len(), 2);
+    assert!(file.exists());
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn packed(found: &Inspection) -> String {
 }
 
 /// `16.3 MiB`; bytes where that says more.
-fn amount(bytes: u64) -> String {
+pub(crate) fn amount(bytes: u64) -> String {
     let bytes_of = |unit: u64| bytes as f64 / unit as f64;
     match bytes {
         0..100_000 => format!("{bytes} bytes"),
@@ -250,7 +250,7 @@ fn vmcoreinfo(page: &mut Page, found: &Inspection) {
 }
 
 /// `2026-11-25 23:28:22 UTC`.
-fn utc(seconds: u64) -> String {
+pub(super) fn utc(seconds: u64) -> String {
     let utc = Utc::since_1970(seconds);
     format!("{} {} UTC", utc.date(), utc.time())
 }
