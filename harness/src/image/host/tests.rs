@@ -260,6 +260,12 @@ fn no_kernel_to_be_found() {
     );
 }
 
+/// Else `crashdrill image prune` would stop at it wherever the kernel cannot be drilled.
+#[test]
+fn the_entry_has_a_name_on_every_machine() {
+    assert_eq!(id("host").unwrap(), id("host").unwrap());
+}
+
 #[test]
 fn no_modules_to_be_found() {
     let machine = Machine::with(&[("boot/vmlinuz-R", &kernel_file())], &[]);
