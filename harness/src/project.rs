@@ -73,6 +73,13 @@ impl Project {
         yaml_files(&self.root.join("images"))
     }
 
+    /// The names of all images.
+    pub fn image_names(&self) -> Result<Vec<String>, ProjectError> {
+        let files = self.images()?;
+        let stems = files.iter().filter_map(|file| file.file_stem()?.to_str());
+        Ok(stems.map(str::to_owned).collect())
+    }
+
     /// The manifest of the image with this name.
     pub fn image(&self, name: &str) -> PathBuf {
         self.root.join("images").join(format!("{name}.yaml"))

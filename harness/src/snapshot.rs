@@ -54,10 +54,13 @@ pub fn text(outcome: &Outcome) -> Result<String, serde_yaml::Error> {
 /// and the reporters print. One at a time: the panic hook is the process's.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Compares `new` with the snapshot of `id` in `directory`. Whether a snapshot is written follows
+/// Compares `new` with the snapshot of `id` in `directory`; a drill on another image than its
+/// scenario's has a snapshot of its own, in a directory with the image's name. Whether a snapshot is written follows
 /// insta's own rules: `INSTA_UPDATE`, and never with `CI` set.
 pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
-    let name = id.to_string();
+    let path = directory.join(id.path());
+    let directory = path.parent().unwrap_or(directory);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let file = directory.join(format!("{name}.snap"));
     let old = std::fs::read_to_string(&file)
         .ok()
@@ -76,7 +79,7 @@ pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let passed = catch_unwind(AssertUnwindSafe(|| {
-        settings.bind(|| insta::assert_snapshot!(name, new));
+        settings.bind(|| insta::assert_snapshot!(&*name, new));
     }))
     .is_ok();
     std::panic::set_hook(hook);

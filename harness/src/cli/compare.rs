@@ -62,8 +62,8 @@ Exit codes:
 
 impl Compare {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
-        let before = named(context, &self.before)?;
-        let after = named(context, &self.after)?;
+        let drill = |name: &str| self.results.on_image(context, named(context, name)?);
+        let (before, after) = (drill(&self.before)?, drill(&self.after)?);
         let drills = (0..self.repeat)
             .flat_map(|_| [before.clone(), after.clone()])
             .collect();

@@ -9,14 +9,19 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::CliError;
+use super::on_image::OtherImage;
 use super::run::{AccelArgument, unwritable};
+use super::{CliError, Context};
 use crate::report::Terminal;
 use crate::run::{self, Capacity, DrillResult, Event, HarnessError, Job};
+use crate::scenario::Drill;
 
 /// What happens to the results of drills that prove something together.
 #[derive(Debug, Args)]
 pub(super) struct Results {
+    /// Run on this image, a name in images/, instead of the scenario's own.
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
     /// Keep console log, reports, QEMU's command line, initramfs and disk of every drill.
     #[arg(long)]
     pub(super) keep: bool,
@@ -32,6 +37,14 @@ pub(super) struct Results {
 }
 
 impl Results {
+    /// The drill on the image that was asked for.
+    pub(super) fn on_image(&self, context: &Context, drill: Drill) -> Result<Drill, CliError> {
+        match &self.image {
+            None => Ok(drill),
+            Some(name) => OtherImage::find(context, name)?.take(drill),
+        }
+    }
+
     /// Keeps everything that a drill leaves, if that is asked for.
     pub(super) fn kept(
         &self,

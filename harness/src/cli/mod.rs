@@ -16,6 +16,7 @@ mod drive;
 mod image;
 mod list;
 mod named;
+mod on_image;
 mod progress;
 mod run;
 mod schema;

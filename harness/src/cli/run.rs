@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::drive::{End, Signals, drive};
+use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
 use super::{CliError, Context, Status};
 use crate::machine::{Accel, AccelChoice};
@@ -22,6 +23,7 @@ use crate::snapshot::{compare, text};
 Examples:
   crashdrill run                                         every scenario in scenarios/
   crashdrill run scenarios/healthy.yaml --variant nvme   one variant of one
+  crashdrill run healthy --image host                    on the kernel that this machine runs
   crashdrill run --junit drills.xml --json drills.json   for CI
   crashdrill run my.yaml --keep                          keep console log, disk and initramfs")]
 pub(super) struct Run {
@@ -31,6 +33,10 @@ pub(super) struct Run {
     /// Only this variant; may be given several times.
     #[arg(long, value_name = "NAME")]
     variant: Vec<String>,
+    /// Run on this image, a name in images/, instead of the scenarios' own. Outcomes are compared with
+    /// snapshots in snapshots/NAME/. Drills that do not fit the image are left out.
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
     /// Drills at once [default: as many as CPUs and memory allow].
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -120,7 +126,10 @@ pub(super) fn drills(
 
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
-        let drills = drills(context, &self.paths, &self.variant)?;
+        let mut drills = drills(context, &self.paths, &self.variant)?;
+        if let Some(name) = &self.image {
+            drills = OtherImage::find(context, name)?.take_fitting(drills)?;
+        }
         let prepared = run::prepare_possible(
             &context.project,
             &context.cache,
@@ -129,6 +138,12 @@ impl Run {
             Shell::No,
             &Shown::new(),
         )?;
+        for drill in &prepared.left_out {
+            left_out(&drill.id, &drill.why);
+        }
+        if prepared.jobs.is_empty() && prepared.missing.is_empty() {
+            return Err(CliError::wrong("no drill is left"));
+        }
         announce(&prepared.accel);
         let runtime = run::runtime().map_err(CliError::harness)?;
         runtime.block_on(self.drive(context, prepared.jobs, prepared.missing))
@@ -200,7 +215,7 @@ impl Run {
         let comparison = compare(&context.project.snapshots(), &job.drill.id, &new);
         let kept = match self.keep || !comparison.as_expected() {
             true => {
-                let directory = self.keep_in.join(job.drill.id.to_string());
+                let directory = self.keep_in.join(job.drill.id.path());
                 run::keep(&directory, job, &drill, self.keep).map_err(unwritable(&directory))?;
                 Some(directory)
             }

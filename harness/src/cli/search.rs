@@ -57,6 +57,7 @@ static HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 
 Examples:
   crashdrill search healthy@nvme --minimise crashkernel
+  crashdrill search healthy@nvme --minimise crashkernel --image host
   crashdrill search healthy@nvme --minimise crashkernel --from 64M --to 128M --step 1M
   crashdrill search vector-exhaustion-nvme@fixed-by-cpus --minimise nr_cpus
   crashdrill search my.yaml --minimise 'machine.devices[0].size'
@@ -72,7 +73,9 @@ Exit codes:
 
 impl Search {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
-        let drill = named(context, &self.scenario)?;
+        let drill = self
+            .results
+            .on_image(context, named(context, &self.scenario)?)?;
         let range = Bounds {
             from: self.from.clone(),
             to: self.to.clone(),

@@ -140,9 +140,9 @@ pub enum ImageError {
 
 fn one_kernel(found: &[String]) -> String {
     match found.is_empty() {
-        true => "the packages hold no kernel, neither boot/vmlinuz-RELEASE nor \
-                 lib/modules/RELEASE/vmlinuz; add its package, such as linux-image-amd64, \
-                 kernel (RHEL 7) or kernel-core (since RHEL 8)"
+        true => "the packages hold 0 kernels, neither boot/vmlinuz-RELEASE nor \
+                 lib/modules/RELEASE/vmlinuz; add the package of one: `linux-image-amd64` of \
+                 Debian, `kernel` of RHEL 7, `kernel-core` since RHEL 8"
             .to_owned(),
         false => format!(
             "the packages hold {} kernels ({}), but one is needed; leave out the packages of the others",

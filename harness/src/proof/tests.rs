@@ -188,6 +188,7 @@ pub(crate) fn side(variant: &str, outcomes: Vec<Outcome>) -> Side {
         id: DrillId {
             scenario: "vector-exhaustion-nvme".to_owned(),
             variant: Some(variant.to_owned()),
+            image: None,
         },
         runs: outcomes.into_iter().map(run).collect(),
     }

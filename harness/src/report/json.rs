@@ -23,6 +23,8 @@ struct Run<'a> {
 struct Drill<'a> {
     scenario: &'a str,
     variant: Option<&'a str>,
+    /// If it is another one than the scenario says.
+    image: Option<&'a str>,
     result: &'static str,
     error: Option<String>,
     seconds: Option<f64>,
@@ -59,6 +61,7 @@ fn drill(finished: &Finished) -> Drill<'_> {
     let base = Drill {
         scenario: &id.scenario,
         variant: id.variant.as_deref(),
+        image: id.image.as_deref(),
         result: "failed",
         error: None,
         seconds: None,

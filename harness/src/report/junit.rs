@@ -8,22 +8,22 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Finished, seconds};
 use crate::run::Began;
+use crate::scenario::DrillId;
 use crate::snapshot::{Comparison, diff};
 
-/// Writes the run to `file`: a suite a scenario, a case a variant. A changed outcome is a
+/// Writes the run to `file`: a suite a scenario, with the image where that is not the scenario's own,
+/// and a case a variant. A changed outcome is a
 /// failure, a failure of the harness an error.
 pub fn write_junit(file: &Path, finished: &[Finished], elapsed: Duration) -> io::Result<()> {
     let mut report = Report::new("crashdrill");
     report.set_time(elapsed);
     let mut suites: Vec<TestSuite> = Vec::new();
     for drill in finished {
-        let index = match suites
-            .iter()
-            .position(|suite| suite.name == *drill.id.scenario)
-        {
+        let name = suite(&drill.id);
+        let index = match suites.iter().position(|suite| suite.name == *name) {
             Some(index) => index,
             None => {
-                suites.push(TestSuite::new(drill.id.scenario.clone()));
+                suites.push(TestSuite::new(name));
                 suites.len() - 1
             }
         };
@@ -32,6 +32,15 @@ pub fn write_junit(file: &Path, finished: &[Finished], elapsed: Duration) -> io:
     report.add_test_suites(suites);
     let text = report.to_string().map_err(io::Error::other)?;
     std::fs::write(file, text)
+}
+
+/// `healthy`, `healthy on debian-13`.
+fn suite(id: &DrillId) -> String {
+    let all = DrillId {
+        variant: None,
+        ..id.clone()
+    };
+    all.to_string()
 }
 
 fn case(finished: &Finished) -> TestCase {
@@ -60,7 +69,7 @@ fn case(finished: &Finished) -> TestCase {
         }
     };
     let mut case = TestCase::new(name, status);
-    case.set_classname(finished.id.scenario.clone());
+    case.set_classname(suite(&finished.id));
     if let Some(compared) = compared {
         case.set_time(compared.drill.elapsed);
         let phases: String = compared.drill.timeline.iter().map(phase).collect();

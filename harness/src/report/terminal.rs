@@ -151,9 +151,7 @@ impl Terminal {
             totals.failed,
         );
         if totals.changed > 0 {
-            anstream::eprintln!(
-                "review with `cargo insta review`, or accept all with `crashdrill run --accept`"
-            );
+            anstream::eprintln!("review with `cargo insta review`, or accept all with `--accept`");
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use miette::Diagnostic;
@@ -30,6 +29,9 @@ pub struct Prepared {
     pub jobs: Vec<Job>,
     /// Images that cannot be had; none after [`prepare`].
     pub missing: Vec<MissingImage>,
+    /// Drills that another image than their scenario's has no driver or program for; none after
+    /// [`prepare`].
+    pub left_out: Vec<LeftOut>,
     /// Which accelerator, and why.
     pub accel: AccelChoice,
     /// The QEMU.
@@ -43,6 +45,17 @@ pub struct MissingImage {
     pub drills: Vec<DrillId>,
     /// Why.
     pub error: ImageError,
+}
+
+/// A drill that does not fit the image on which it was to run instead of its scenario's.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// The drill.
+    pub id: DrillId,
+    /// What the image lacks.
+    pub why: String,
+    /// The same, where the scenario asks for it.
+    refusal: Box<BadScenario>,
 }
 
 /// Why a run cannot begin.
@@ -77,9 +90,10 @@ pub fn prepare(
     progress: &dyn Progress,
 ) -> Result<Prepared, PrepareError> {
     let mut prepared = prepare_possible(project, cache, drills, accel, shell, progress)?;
-    match prepared.missing.pop() {
-        Some(missing) => Err(missing.error.into()),
-        None => Ok(prepared),
+    match (prepared.missing.pop(), prepared.left_out.pop()) {
+        (Some(missing), _) => Err(missing.error.into()),
+        (None, Some(left_out)) => Err(left_out.refusal.into()),
+        (None, None) => Ok(prepared),
     }
 }
 
@@ -101,6 +115,7 @@ pub fn prepare_possible(
     let accel = accelerator(cache, &qemu, accel)?;
     let images = images(project, cache, &drills, progress)?;
     let mut jobs = Vec::new();
+    let mut left_out = Vec::new();
     let mut supplies = Remote::default();
     for drill in drills {
         let Some(image) = images.opened.get(&drill.scenario.image).cloned() else {
@@ -120,8 +135,21 @@ pub fn prepare_possible(
             keys,
             seeds: &seeds,
         });
-        let mut plan = Plan::new(&drill, &image, given, &token, shell)
-            .map_err(|error| Box::new(drill.refuse(&problems(&drill, &error))))?;
+        let mut plan = match Plan::new(&drill, &image, given, &token, shell) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let refusal = Box::new(drill.refuse(&problems(&drill, &error)));
+                if drill.id.image.is_none() || !is_lack(&error) {
+                    return Err(refusal.into());
+                }
+                left_out.push(LeftOut {
+                    id: drill.id,
+                    why: error.to_string(),
+                    refusal,
+                });
+                continue;
+            }
+        };
         plan.machine.accel = accel.accel;
         if let Some(server) = plan.server_mut() {
             server.machine.accel = accel.accel;
@@ -145,6 +173,7 @@ pub fn prepare_possible(
     Ok(Prepared {
         jobs,
         missing: images.missing,
+        left_out,
         accel,
         qemu,
     })
@@ -186,7 +215,7 @@ fn images(
                 Path::default().key("image"),
                 format!("there is no image `{name}`"),
             );
-            let known = known_images(project);
+            let known = project.image_names().unwrap_or_default();
             let help = match suggest::closest(name, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("images/ holds {}", known.join(", ")),
@@ -232,14 +261,6 @@ impl Remote {
     }
 }
 
-fn known_images(project: &Project) -> Vec<String> {
-    let files: Vec<PathBuf> = project.images().unwrap_or_default();
-    files
-        .iter()
-        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
-        .collect()
-}
-
 /// What this QEMU lacks, at the device that needs it.
 fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
     let machine = Path::default().key("machine");
@@ -257,6 +278,14 @@ fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
     Problem::new(path, lacking.to_string()).help(format!(
         "{QEMU_VARIABLE}=fetched runs crashdrill's own QEMU, the newest that Debian has"
     ))
+}
+
+/// Whether it is the image that lacks something, which another may have.
+fn is_lack(error: &PlanError) -> bool {
+    matches!(
+        error,
+        PlanError::Module { .. } | PlanError::NoProgram { .. } | PlanError::Boot(_)
+    )
 }
 
 /// Where the scenario is wrong.

@@ -43,25 +43,55 @@ pub struct Drill {
     tree: Arc<Node>,
 }
 
-/// `scenario`, or `scenario@variant`.
+/// `scenario`, or `scenario@variant`; with ` on image` where that is not the scenario's own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DrillId {
     /// The scenario's name.
     pub scenario: String,
     /// The variant's name, if the scenario has variants.
     pub variant: Option<String>,
+    /// The image, if it is another one than the scenario says.
+    pub image: Option<String>,
+}
+
+impl DrillId {
+    /// `scenario@variant`, in a directory with the image's name where that is not the scenario's
+    /// own: what is kept of a drill lies there.
+    pub fn path(&self) -> path::PathBuf {
+        let name = match &self.variant {
+            Some(variant) => format!("{}@{variant}", self.scenario),
+            None => self.scenario.clone(),
+        };
+        match &self.image {
+            Some(image) => path::Path::new(image).join(name),
+            None => name.into(),
+        }
+    }
 }
 
 impl fmt::Display for DrillId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.variant {
-            Some(variant) => write!(f, "{}@{variant}", self.scenario),
-            None => f.write_str(&self.scenario),
+        f.write_str(&self.scenario)?;
+        if let Some(variant) = &self.variant {
+            write!(f, "@{variant}")?;
+        }
+        match &self.image {
+            Some(image) => write!(f, " on {image}"),
+            None => Ok(()),
         }
     }
 }
 
 impl Drill {
+    /// The same drill on an image.
+    pub fn on(mut self, image: &str) -> Self {
+        if self.scenario.image != image {
+            self.id.image = Some(image.to_owned());
+            self.scenario.image = image.to_owned();
+        }
+        self
+    }
+
     /// Errors that only show later (a device that this QEMU lacks), in the file that they are in.
     /// `problems` is not empty.
     pub fn refuse(&self, problems: &[Problem]) -> BadScenario {
@@ -114,7 +144,10 @@ impl Drill {
             &mut all,
         );
         match drill {
-            Some(drill) if all.0.is_empty() => Ok(drill),
+            Some(drill) if all.0.is_empty() => Ok(match &self.id.image {
+                Some(image) => drill.on(image),
+                None => drill,
+            }),
             _ => Err(self.source.bad(all.sorted(usize::MAX))),
         }
     }
@@ -264,6 +297,7 @@ fn drill(
         id: DrillId {
             scenario: scenario.name.clone(),
             variant: variant.map(str::to_owned),
+            image: None,
         },
         scenario,
         file: source.file.clone(),

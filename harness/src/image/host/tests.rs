@@ -260,6 +260,12 @@ fn no_kernel_to_be_found() {
     );
 }
 
+/// Else `crashdrill image prune` would stop at it wherever the kernel cannot be drilled.
+#[test]
+fn the_entry_has_a_name_on_every_machine() {
+    assert_eq!(id("host").unwrap(), id("host").unwrap());
+}
+
 #[test]
 fn no_modules_to_be_found() {
     let machine = Machine::with(&[("boot/vmlinuz-R", &kernel_file())], &[]);
@@ -359,4 +365,44 @@ fn a_kernel_for_root_alone() {
     let kernel = machine.at("lib/modules/R/vmlinuz");
     assert_eq!(as_nobody().unwrap().kernel, kernel);
     mode(&machine.at("boot"), 0o755);
+}
+
+/// A whole machine's root directory stands for this machine, such as mmdebstrap makes with
+/// `--include=linux-image-amd64,kexec-tools,makedumpfile`: `CRASHDRILL_TRY_ROOT=...
+/// CRASHDRILL_TRY_RELEASE=...`.
+#[test]
+#[ignore = "needs the root directory of a machine, and fetches QEMU and the userland of debian-12"]
+fn a_drill_on_the_kernel_of_a_machine() {
+    use std::sync::Arc;
+
+    use super::super::manifest::Manifest;
+    use crate::image::qemu;
+    use crate::machine::catalogue;
+    use crate::run::{Job, Plan, Shell, one};
+
+    let root = PathBuf::from(std::env::var("CRASHDRILL_TRY_ROOT").unwrap());
+    let running = running(&std::env::var("CRASHDRILL_TRY_RELEASE").unwrap());
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let shipped = |name: &str| Manifest::load(&checkout.join(format!("images/{name}.yaml")));
+    let entries = tempfile::tempdir().unwrap();
+    let mut image = open_at(&root, &running, "host", &Cache::at(entries.path()), &Silent).unwrap();
+    let cache = Cache::from_env().unwrap();
+    let lender = Image::open(&shipped("debian-12").unwrap(), &shipped, &cache, &Silent).unwrap();
+    image.userland = image.userland.lent_by("debian-12", lender.userland.clone());
+    for (guest, host) in image.userland.closure(&["kexec", "makedumpfile"]).unwrap() {
+        assert!(host.starts_with(&root), "{guest} is {}", host.display());
+    }
+    let image = Arc::new(image);
+    let file = crate::scenario::read(&checkout.join("scenarios/healthy.yaml"), catalogue::facts);
+    let drill = file.unwrap().drills.remove(0).on("host");
+    let job = Job {
+        plan: Plan::new(&drill, &image, None, "00ff00ff00ff00ff", Shell::No).unwrap(),
+        drill,
+        image,
+        server: None,
+        qemu: Arc::new(qemu::find(&cache, &Silent).unwrap()),
+    };
+    let result = one(&job).unwrap();
+    eprintln!("{}", String::from_utf8_lossy(&result.console));
+    assert_eq!(result.outcome.verdict.to_string(), "vmcore-saved");
 }

@@ -30,6 +30,8 @@ struct Document<'a> {
 struct Drill<'a> {
     scenario: &'a str,
     variant: Option<&'a str>,
+    /// If it is another one than the scenario says.
+    image: Option<&'a str>,
     /// The different outcomes, as snapshots hold them, the most frequent first.
     outcomes: Vec<Often<'a>>,
     runs: Vec<Run<'a>>,
@@ -88,6 +90,7 @@ fn drill(side: &Side) -> Drill<'_> {
     Drill {
         scenario: &side.id.scenario,
         variant: side.id.variant.as_deref(),
+        image: side.id.image.as_deref(),
         outcomes: groups
             .iter()
             .map(|group| Often {

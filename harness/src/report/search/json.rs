@@ -15,6 +15,8 @@ struct Document<'a> {
     format: u32,
     scenario: &'a str,
     variant: Option<&'a str>,
+    /// If it is another one than the scenario says.
+    image: Option<&'a str>,
     /// What was made smaller.
     minimised: String,
     from: u64,
@@ -73,6 +75,7 @@ pub fn search_json(search: &Search) -> Result<String, serde_json::Error> {
         format: 1,
         scenario: &search.id.scenario,
         variant: search.id.variant.as_deref(),
+        image: search.id.image.as_deref(),
         minimised: search.minimised.to_string(),
         from: value(0),
         to: value(search.values.count() - 1),
