@@ -85,6 +85,19 @@ mod tests {
         assert_eq!(on("xcrashdrill.syscalls=1 crashdrill.syscall=2"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_command_line(before in ".*", number: u16, after in "[^\"=]*") {
+            let _ = LastCall::on(&before);
+            let line = format!("{PARAMETER}={number} {after}");
+            let found = LastCall::on(&line).ok().flatten().map(LastCall::number);
+            let wanted = Some(number).filter(|number| *number >= LastCall::LOWEST);
+            if !after.contains(PARAMETER) {
+                assert_eq!(found, wanted);
+            }
+        }
+    }
+
     #[test]
     fn numbers_of_no_kernel() {
         for value in ["", "=", "x", "+313", "-1", "0x139", "297", "65536", "3 13"] {

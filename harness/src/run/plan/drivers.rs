@@ -358,6 +358,7 @@ pub(super) fn filesystem_modules(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{ModuleTree, Userland};
 
     fn module(file: &str) -> Module {
         let name = file
@@ -416,6 +417,47 @@ mod tests {
             omitted(Rhel7, "qqq ice", &[], ice).unwrap(),
             "--omit-drivers ice"
         );
+    }
+
+    #[test]
+    fn a_driver_that_was_part_of_another() {
+        let found = |dependencies: &str, builtin: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let write = |file, text| std::fs::write(directory.path().join(file), text).unwrap();
+            write("modules.dep", dependencies);
+            write("modules.builtin", builtin);
+            let userland = Userland::at(directory.path());
+            let image = Image::for_plans("test", ModuleTree::at(directory.path()), userland);
+            let drivers = ["xhci_pci".to_owned()];
+            let keepers = Keepers::default();
+            let parameters = Parameters {
+                commandline: None,
+                options: &[],
+            };
+            let order = load_order(
+                &image,
+                &drivers,
+                &keepers,
+                &parameters,
+                &mut Files::default(),
+            );
+            order
+                .map(|order| {
+                    let modules = order.iter().flat_map(|driver| &driver.modules);
+                    modules
+                        .map(|module| module.name.clone())
+                        .collect::<Vec<_>>()
+                })
+                .map_err(|error| error.to_string())
+        };
+        let usb = "kernel/drivers/usb/host";
+        let new = format!("{usb}/xhci-pci.ko: {usb}/xhci-hcd.ko\n{usb}/xhci-hcd.ko:\n");
+        assert_eq!(found(&new, "").unwrap(), ["xhci_hcd", "xhci_pci"]);
+        let old = format!("{usb}/xhci-hcd.ko:\n");
+        assert_eq!(found(&old, "").unwrap(), ["xhci_hcd"]);
+        assert_eq!(found("", &format!("{usb}/xhci-hcd.ko\n")).unwrap(), [""; 0]);
+        let error = found("", "").unwrap_err();
+        assert!(error.contains("`xhci_pci`"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What modules ask the kernel for by name while they load or work. The kernel would run
-//! /sbin/modprobe for it, which no initramfs here has. Since about 3.18 modules say so themselves,
-//! as soft dependencies, which modules.softdep lists; those of Linux 3.10 do not.
+//! /sbin/modprobe for it, which no initramfs here has. Modules of newer kernels say so themselves, as
+//! soft dependencies, which modules.softdep lists; those of Linux 3.10 do not.
 
 use crate::image::{Driver, Found, Image, Module, ModuleError};
 
