@@ -411,6 +411,7 @@ fn over_ssh() {
     let authorized = |plan: Direct| {
         let stage = plan.server.unwrap().stage;
         assert_eq!(stage.order.service, Service::Ssh);
+        assert!(stage.programs.contains("scp"));
         assert_eq!(stage.order.owner, 1000);
         let keys = text(&stage.texts, "/etc/ssh/authorized_keys");
         keys.unwrap().to_owned()
