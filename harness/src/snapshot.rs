@@ -64,7 +64,9 @@ pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
         .map(|text| contents(&text));
 
     let mut settings = insta::Settings::new();
-    settings.set_snapshot_path(directory);
+    // To insta a relative path is one from the directory of this source file.
+    let absolute = std::path::absolute(directory);
+    settings.set_snapshot_path(absolute.as_deref().unwrap_or(directory));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
 
@@ -126,11 +128,26 @@ pub fn diff(old: &str, new: &str) -> Vec<(char, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::catalogue;
+    use crate::scenario;
 
     #[test]
     fn the_header_of_a_snapshot_is_not_its_text() {
         let file = "---\nsource: harness/src/snapshot.rs\n---\nverdict: x\n---\nmore\n";
         assert_eq!(contents(file), "verdict: x\n---\nmore\n");
+    }
+
+    #[test]
+    fn a_relative_directory_is_one_from_here() {
+        let directory = tempfile::tempdir_in(".").unwrap();
+        let relative = Path::new(directory.path().file_name().unwrap());
+        let text = "name: x\nabout: X.\nimage: x\nmachine:\n  devices:\n    - {device: nvme, \
+                    target: true}\ncrashkernel: 256M\n";
+        let file = scenario::parse(Path::new("x.yaml"), text, catalogue::facts).unwrap();
+        let id = &file.drills[0].id;
+        let snapshot = "---\nsource: x\n---\nverdict: x\n";
+        std::fs::write(relative.join("x.snap"), snapshot).unwrap();
+        assert_eq!(compare(relative, id, "verdict: x\n"), Comparison::Same);
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub use disk::{CaptureInitrd, RootDisk, RootKind};
 pub use disk_image::{FoundRoot, KdumpService};
 pub use error::ImageError;
 pub use index::{Origin, Package, Signer};
-pub use kernel::{BootKernel, CaptureKernel, Kernel};
+pub use kernel::{
+    BadConfig, BootKernel, By, CaptureKernel, ConfigError, Does, Kernel, KernelConfig, NEEDS, Need,
+    Setting, Version, knows_auto, lacking,
+};
 pub use keys::{KeyPair, Keys};
 pub use location::Location;
 pub use manifest::{

@@ -18,7 +18,7 @@ use crate::units::Bytes;
 pub enum Crashkernel {
     /// No such parameter.
     None,
-    /// The kernel decides: a patch of RHEL 7 and 8, unknown to other kernels.
+    /// The kernel decides: a patch of RHEL 6 to 8, unknown to nearly all other kernels.
     Auto,
     /// `size[@offset]`.
     Simple {

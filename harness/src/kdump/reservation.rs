@@ -113,7 +113,8 @@ fn parameter(value: &str, start: usize) -> Parameter {
 }
 
 /// Below this, RHEL 6 and 7 reserve nothing for `auto` (RHEL 6 Deployment Guide 32.2.3, RHEL 7
-/// Kernel Crash Dump Guide B.2).
+/// Kernel Crash Dump Guide B.2). It is what the machine has that counts: kernels of CentOS 7 that
+/// print "System RAM: 2047MB" reserve.
 const AUTO_THRESHOLD: u64 = 2 * Bytes::GIB;
 const TIB: u64 = 1 << 40;
 
@@ -123,10 +124,10 @@ pub fn auto(memory: Bytes, flavour: Flavour) -> Option<Bytes> {
     let Bytes(memory) = memory;
     Some(Bytes(match flavour {
         Flavour::Rhel6 | Flavour::Rhel7 if memory < AUTO_THRESHOLD => 0,
-        // 128 MB, and 64 MB for each TB.
-        Flavour::Rhel6 => (128 + memory / TIB * 64) * Bytes::MIB,
-        // 161 MB, and two bits for every 4 KiB: 64 MB for each TB.
-        Flavour::Rhel7 => (161 + memory / (TIB / 64)) * Bytes::MIB,
+        // Two bits for every 4 KiB, which is 64 MB for each TB, rounded up. Seen: 129 MB with 9216
+        // MB on RHEL 6; 161 MB with 2047 to 12283 MB, 168 MB with 130524 MB on RHEL 7.
+        Flavour::Rhel6 => (128 + memory.div_ceil(TIB / 64)) * Bytes::MIB,
+        Flavour::Rhel7 => (160 + memory.div_ceil(TIB / 64)) * Bytes::MIB,
         // 8.3's 1G-4G:160M,4G-64G:192M,64G-1T:256M,1T-:512M.
         Flavour::Rhel8 => match memory {
             m if m < Bytes::GIB => 0,
@@ -169,7 +170,7 @@ fn of(
                 says.push("crashkernel: memory value expected".to_owned());
                 return Some(Reserved::Nothing);
             }
-            auto(counted?, flavour)?
+            auto(if old { memory? } else { counted? }, flavour)?
         }
         Crashkernel::Ranges { .. } => match value.reserved(counted?) {
             Reserved::Bytes(size) => size,
@@ -232,11 +233,14 @@ mod tests {
     fn auto_by_flavour() {
         for (flavour, memory, size) in [
             (Flavour::Rhel6, 2 * G - 1, Some(0)),
-            (Flavour::Rhel6, 4 * G, Some(128)),
+            (Flavour::Rhel6, 4 * G, Some(129)),
+            (Flavour::Rhel6, 9216 * M, Some(129)),
             (Flavour::Rhel6, 2 << 40, Some(256)),
-            (Flavour::Rhel7, G, Some(0)),
-            (Flavour::Rhel7, 4 * G, Some(161)),
-            (Flavour::Rhel7, 1 << 40, Some(225)),
+            (Flavour::Rhel7, 2 * G - 1, Some(0)),
+            (Flavour::Rhel7, 2 * G, Some(161)),
+            (Flavour::Rhel7, 12 * G, Some(161)),
+            (Flavour::Rhel7, 130_524 * M, Some(168)),
+            (Flavour::Rhel7, 1 << 40, Some(224)),
             (Flavour::Rhel8, G, Some(160)),
             (Flavour::Rhel8, 64 * G, Some(256)),
             (Flavour::Rhel9, 64 * G, None),
@@ -246,7 +250,10 @@ mod tests {
             assert_eq!(auto(Bytes(memory), flavour), size, "{flavour} {memory}");
         }
         let (size, says) = reserved("crashkernel=auto", 2 * G, Flavour::Rhel7);
-        assert_eq!(size, None, "a machine of 2G has a little less");
+        assert_eq!(size, Some(161), "the kernel counts a little less than 2G");
+        assert!(says[0].contains("Reserving 161MB") && says[0].contains("2047MB"));
+        let (size, says) = reserved("crashkernel=auto", G, Flavour::Rhel7);
+        assert_eq!(size, None);
         assert_eq!(
             says,
             ["crashkernel=auto resulted in zero bytes of reserved memory."]

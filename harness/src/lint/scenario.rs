@@ -11,9 +11,11 @@ use super::{Finding, Level, Lint, Settings, commandline, drivers, vectors};
 use crate::kdump::commandline::{kept_out, last_value};
 use crate::kdump::conf::KdumpConf;
 use crate::kdump::configuration::Configuration;
+use crate::kdump::crashkernel::{Crashkernel, Reserved};
 use crate::kdump::error::{ConfError, ConfigFile};
 use crate::kdump::flavour::Flavour;
 use crate::kdump::kdump_tools::KdumpTools;
+use crate::kdump::reservation::reservation;
 use crate::kdump::suse::SuseKdump;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::catalogue;
@@ -171,6 +173,19 @@ fn crashkernel(drill: &Drill, settings: Settings, findings: &mut Vec<Finding>) {
         level: Level::Warning,
         ..finding
     }));
+    // What the image's kernel is, its manifest does not tell.
+    if scenario.crashkernel == Crashkernel::Auto
+        && let Some(Reserved::Bytes(size)) =
+            reservation(&line, Some(memory), scenario.kdump.flavour).reserved
+    {
+        let message = "`auto` is a word of the kernels of RHEL 6 to 8 alone: with an image that \
+                       has another, nothing is reserved";
+        findings.push(
+            Finding::new(Level::Note, Lint::Crashkernel, at, message).help(format!(
+                "write what RHEL's reserves on {memory}: `crashkernel: {size}`"
+            )),
+        );
+    }
 }
 
 fn budget(

@@ -396,6 +396,32 @@ fn scenarios() {
 }
 
 #[test]
+fn auto_in_a_scenario_is_of_red_hats_kernels() {
+    let found = |flavour: &str| {
+        let text = format!(
+            "name: a\nabout: A.\nimage: debian-12\nmachine:\n  memory: 4G\n  devices:\n    \
+             - {{device: nvme, target: true}}\ncrashkernel: auto\nkdump:\n  flavour: {flavour}\n"
+        );
+        let bytes = text.as_bytes();
+        let input = Input {
+            name: "a.yaml",
+            bytes,
+        };
+        let checked = check(&[input], Settings::default());
+        let found = checked.files[0].findings.iter();
+        let found = found.filter(|it| it.lint == Lint::Crashkernel);
+        found
+            .map(|it| (it.level, it.help.clone().unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    let help = |size| format!("write what RHEL's reserves on 4G: `crashkernel: {size}`");
+    assert_eq!(found("rhel7"), [(Level::Note, help("161M"))]);
+    assert_eq!(found("rhel8"), [(Level::Note, help("192M"))]);
+    // This one's own kernel does not know it either.
+    assert_eq!(found("rhel9")[0].0, Level::Warning);
+}
+
+#[test]
 fn json() {
     let checked = one(Flavour::Rhel7, "kdump.conf", b"path /a\nblacklist \x1b\n");
     let line = findings_json(&checked, &checked.files[0]).unwrap();

@@ -319,6 +319,7 @@ fn problem(error: &PlanError) -> Problem {
         },
         PlanError::Boot(_) => Path::default().key("boot"),
         PlanError::SystemCalls(_) => Path::default().key("first-kernel").key("append"),
+        PlanError::Config { .. } | PlanError::Lacking { .. } => Path::default().key("image"),
         PlanError::Files(_) => Path::default().key("capture").key("files"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
         PlanError::Machine(machine::PlanError::Device { device, .. }) => devices.index(*device),
@@ -329,6 +330,9 @@ fn problem(error: &PlanError) -> Problem {
         PlanError::Flavour(_) => problem.help(
             "`boot: disk` runs the distribution's own scripts; `flavour: rhel7` acts out those of \
              RHEL 7 on this kernel",
+        ),
+        PlanError::Lacking { .. } => problem.help(
+            "build the kernel with it, or name an image whose kernel has it, such as debian-12",
         ),
         PlanError::NoProgram { program, .. } => problem.help(format!(
             "put it into `capture.files` of the scenario: `{program}: |` and its text"

@@ -121,7 +121,11 @@ fn every_class_of_the_field_has_a_rule() {
         &["crashkernel-too-small"],
         &["page-allocation-failure"],
         &["driver-memory-appetite"],
-        &["no-crashkernel-memory", "crashkernel-too-small-to-load"],
+        &[
+            "no-crashkernel-memory",
+            "crashkernel-not-understood",
+            "crashkernel-too-small-to-load",
+        ],
         &["capture-image-not-loaded"],
         &["broken-capture-initramfs"],
         &[
@@ -545,6 +549,19 @@ fn first_kernels_of_logs() {
             none,
         ),
         (format!("{no_memory}{PANIC}{REBOOTING}"), NotArmed, none),
+        (
+            format!(
+                "{FIRST}[    0.000000] crashkernel: memory value expected\nkdump: No memory reserved \
+                 for crash kernel\n"
+            ),
+            NotArmed,
+            "crashkernel-not-understood",
+        ),
+        (
+            format!("{FIRST}[    0.000000] crashkernel: '-' expected\n{PANIC}{REBOOTING}"),
+            NotArmed,
+            "crashkernel-not-understood",
+        ),
         (
             format!(
                 "{FIRST}Could not find a free area of memory of 0x3f00000 bytes...\nlocate_hole failed\nkdump: kexec: failed to load kdump kernel\n"

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::bzimage::{BzImage, BzImageError};
+use super::config::{ConfigError, KernelConfig};
 use super::payload::{PayloadError, decompress};
 use super::unpacked;
 use super::vmlinux::{Vmlinux, VmlinuxError};
@@ -42,6 +43,19 @@ pub struct Kernel {
     pub stock: Option<PathBuf>,
     /// The configuration that it was built with, if that is known.
     pub config: Option<PathBuf>,
+}
+
+impl Kernel {
+    /// What it was built with; unknown when it came without a configuration.
+    ///
+    /// # Errors
+    /// There is one, and it cannot be read.
+    pub fn built_with(&self) -> Result<KernelConfig, ConfigError> {
+        match &self.config {
+            Some(path) => KernelConfig::read(path),
+            None => Ok(KernelConfig::UNKNOWN),
+        }
+    }
 }
 
 /// How a kernel was stored by [`convert`].
@@ -108,7 +122,7 @@ pub enum KernelError {
 }
 
 /// Reads a bzImage or vmlinux and writes into `directory` what boots and what kexec loads; a
-/// bzImage is kept there too.
+/// bzImage is kept there too, and the configuration if the kernel has its own inside.
 /// Returns how, and the kernel's release.
 ///
 /// # Errors
@@ -116,16 +130,18 @@ pub enum KernelError {
 pub fn convert(kernel: &[u8], directory: &Path) -> Result<(Converted, String), KernelError> {
     if kernel.starts_with(b"\x7fELF") {
         let vmlinux = Vmlinux::parse(kernel)?;
-        return match vmlinux.has_pvh_note() {
-            true => write_elf(&vmlinux, directory),
-            false => Err(KernelError::NoPvhNote),
-        };
+        if !vmlinux.has_pvh_note() {
+            return Err(KernelError::NoPvhNote);
+        }
+        write_config(kernel, directory)?;
+        return write_elf(&vmlinux, directory);
     }
     let image = BzImage::parse(kernel)?;
     let plain = decompress(image.payload)?;
     // A 32-bit kernel is no kernel for this, so its ELF must parse as an x86-64 one.
     let vmlinux = Vmlinux::parse(&plain)?;
     fs::write(directory.join(BZIMAGE), kernel)?;
+    write_config(&plain, directory)?;
     if vmlinux.has_pvh_note() {
         return write_elf(&vmlinux, directory);
     }
@@ -134,6 +150,14 @@ pub fn convert(kernel: &[u8], directory: &Path) -> Result<(Converted, String), K
         None => vmlinux.release()?,
     };
     Ok((Converted::BzImage, release.to_owned()))
+}
+
+/// CONFIG_IKCONFIG: the configuration lies in the kernel itself.
+fn write_config(plain: &[u8], directory: &Path) -> io::Result<()> {
+    match KernelConfig::inside(plain) {
+        Some(text) => fs::write(directory.join(CONFIG), text),
+        None => Ok(()),
+    }
 }
 
 fn write_elf(vmlinux: &Vmlinux<'_>, directory: &Path) -> Result<(Converted, String), KernelError> {

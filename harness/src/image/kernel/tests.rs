@@ -268,6 +268,24 @@ fn a_kernel_without_the_note_stays_a_bzimage() {
 }
 
 #[test]
+fn the_configuration_inside_a_kernel_is_kept() {
+    let inside = super::config::tests::kernel_with(b"CONFIG_KEXEC=y\n");
+    // Behind the segments, as far as `Vmlinux` cares.
+    let plain = |pvh| [vmlinux(pvh), inside.clone()].concat();
+    for kernel in [plain(true), bzimage(&payloads(&plain(false))[0].1)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (converted, release) = convert(&kernel, directory.path()).unwrap();
+        let config = converted.kernel(directory.path(), release).built_with();
+        assert_eq!(config.unwrap().setting("KEXEC"), Setting::Yes);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (converted, release) = convert(&vmlinux(true), directory.path()).unwrap();
+    let kernel = converted.kernel(directory.path(), release);
+    assert_eq!(kernel.config, None);
+    assert_eq!(kernel.built_with().unwrap(), KernelConfig::UNKNOWN);
+}
+
+#[test]
 fn what_is_no_kernel_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let error = |file: &[u8]| convert(file, directory.path()).unwrap_err().to_string();
@@ -294,6 +312,7 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     seeds.push(with_size(WORDS.to_vec(), &words()));
     seeds.push(vmlinux(true));
     seeds.push(bzimage(b"\x1f\x8b"));
+    seeds.push(super::config::tests::kernel_with(b"CONFIG_KEXEC=y\n"));
     seeds
 });
 
@@ -311,6 +330,7 @@ proptest! {
                 }
             }
             let _ = decompress(&file);
+            let _ = KernelConfig::inside(&file);
             let _ = BzImage::parse(&file);
             if let Ok(vmlinux) = Vmlinux::parse(&file) {
                 vmlinux.has_pvh_note();

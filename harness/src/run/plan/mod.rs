@@ -9,6 +9,7 @@ mod capture;
 mod disks;
 mod drivers;
 mod fidelity;
+mod kernel;
 mod kexec;
 mod remote;
 mod requests;
@@ -25,7 +26,7 @@ use self::capture::Capture;
 use self::disks::Use;
 use self::drivers::{Files, Keepers, Parameters, extra_modules, load_order};
 use super::disk::{self, Distribution};
-use crate::image::{Image, Module, ModuleError};
+use crate::image::{ConfigError, Image, Module, ModuleError, Need};
 use crate::initramfs::ArchiveError;
 use crate::kdump::commandline;
 use crate::kdump::conf::KdumpConf;
@@ -186,6 +187,27 @@ pub enum PlanError {
     /// `boot` and the image do not fit.
     #[error("{0}")]
     Boot(String),
+    /// The configuration that the kernel came with.
+    #[error("image {image}: {source}")]
+    Config {
+        /// The image.
+        image: String,
+        /// What is wrong with it.
+        source: ConfigError,
+    },
+    /// A kernel that was built without what a drill needs of it.
+    #[error(
+        "image {image}: its kernel, {release}, was built without\n{}",
+        lacking.iter().map(|need| format!("  {need}")).collect::<Vec<_>>().join("\n")
+    )]
+    Lacking {
+        /// The image.
+        image: String,
+        /// Of the kernel.
+        release: String,
+        /// What, and why it is needed.
+        lacking: Vec<&'static Need>,
+    },
     /// The user's files cannot be put into the capture initramfs.
     #[error(transparent)]
     Files(ArchiveError),
@@ -338,9 +360,12 @@ impl Plan {
             shell,
         }
         .stage()?;
+        let config = kernel::check(image, &first, &capture)?;
         let contents = contents(scenario, conf, &machine)?;
+        let mut fidelity = fidelity::notes(image, &machine, &capture, system_calls);
+        fidelity.extend(kernel::auto(scenario, image, &config));
         let expectations = Expectations {
-            fidelity: fidelity::notes(image, &machine, &capture, system_calls),
+            fidelity,
             ..expectations(&machine, &capture.order, drivers)
         };
         let own = format!("/{}", conf.path.trim_start_matches('/'));

@@ -86,9 +86,12 @@ fn whole_plan(devices: &str, kdump: &str, more: &str) -> Result<Plan, PlanError>
         "name: x\nabout: A plan.\nimage: test\nmachine:\n  devices:\n{devices}\
          crashkernel: 256M\nkdump:\n{kdump}{more}"
     );
-    let file = scenario::parse(Path::new("x.yaml"), &text, catalogue::facts);
+    plan_on(&image().1, &text)
+}
+
+fn plan_on(image: &Image, text: &str) -> Result<Plan, PlanError> {
+    let file = scenario::parse(Path::new("x.yaml"), text, catalogue::facts);
     let file = file.unwrap_or_else(|error| panic!("{}", error.render(100, false)));
-    let (_directory, image) = image();
     let pair = |name: &str| KeyPair {
         private: format!("{name}'s private key"),
         public: format!("ssh-ed25519 {name}"),
@@ -99,11 +102,11 @@ fn whole_plan(devices: &str, kdump: &str, more: &str) -> Result<Plan, PlanError>
         stranger: pair("stranger"),
     };
     let supplies = Supplies {
-        image: &image,
+        image,
         keys: &keys,
         seeds: &["seed".to_owned(), "another".to_owned()],
     };
-    Plan::new(&file.drills[0], &image, Some(supplies), "token", Shell::No)
+    Plan::new(&file.drills[0], image, Some(supplies), "token", Shell::No)
 }
 
 const NVME: &str = "    - {device: nvme, target: true}\n";
@@ -536,4 +539,77 @@ fn a_distribution_cannot_be_told_to_answer_fewer_system_calls() {
         error.to_string(),
         "`crashdrill.syscalls` is /init's to act on, which does not run with `boot: disk`"
     );
+}
+
+/// With a kernel that was built with what the drill needs, but for `without`.
+fn plan_without(without: &[&str], kdump: &str, release: &str) -> Result<Plan, PlanError> {
+    let (directory, mut image) = image();
+    let config: String = crate::image::NEEDS
+        .iter()
+        .flat_map(|need| need.symbols)
+        .filter(|symbol| !without.contains(symbol))
+        .map(|symbol| format!("CONFIG_{symbol}=y\n"))
+        .collect();
+    let path = directory.path().join("config");
+    fs::write(&path, config).unwrap();
+    image.kernel.config = Some(path);
+    image.kernel.release = release.to_owned();
+    let text = format!(
+        "name: x\nabout: A plan.\nimage: test\nmachine:\n  memory: 4G\n  devices:\n{NVME}\
+         crashkernel: auto\nkdump:\n{kdump}"
+    );
+    plan_on(&image, &text)
+}
+
+#[test]
+fn a_kernel_that_lacks_something() {
+    let kdump = conf("rhel7", &["ext4 /dev/nvme0n1"]);
+    let of = |without: &[&str]| plan_without(without, &kdump, "6.1.0-50-amd64");
+    assert!(of(&[]).is_ok());
+    // No script, no network.
+    assert!(of(&["BINFMT_SCRIPT", "INET"]).is_ok());
+    let error = of(&["KEXEC", "MODULES"]).unwrap_err();
+    assert!(matches!(&error, PlanError::Lacking { lacking, .. } if lacking.len() == 2));
+    assert_eq!(
+        error.to_string(),
+        "image test: its kernel, 6.1.0-50-amd64, was built without\n  \
+         CONFIG_KEXEC=y (arch/x86/Kconfig): kdump cannot be armed: kexec_load(2) is not there\n  \
+         CONFIG_MODULES=y (init/Kconfig): the drivers that are modules cannot be loaded"
+    );
+    let scripted = conf("rhel7", &["ext4 /dev/nvme0n1", "kdump_pre /bin/pre"])
+        + "capture:\n  files:\n    /bin/pre: |\n      #!/bin/sh\n";
+    let error = plan_without(&["BINFMT_SCRIPT"], &scripted, "6.1.0").unwrap_err();
+    assert!(matches!(error, PlanError::Lacking { .. }), "{error}");
+
+    let (directory, mut image) = image();
+    let path = directory.path().join("config");
+    fs::write(&path, "garbage").unwrap();
+    image.kernel.config = Some(path);
+    let text = format!(
+        "name: x\nabout: A plan.\nimage: test\nmachine:\n  devices:\n{NVME}\
+         crashkernel: 256M\nkdump:\n{kdump}"
+    );
+    let error = plan_on(&image, &text).unwrap_err().to_string();
+    assert!(error.contains("config: line 1"), "{error}");
+}
+
+#[test]
+fn auto_on_a_kernel_that_does_not_know_it() {
+    let note = |flavour, release| {
+        let kdump = conf(flavour, &["ext4 /dev/nvme0n1"]);
+        let plan = plan_without(&[], &kdump, release).unwrap();
+        let notes = plan.expectations.fidelity.into_iter();
+        notes.into_iter().find(|note| note.contains("auto"))
+    };
+    assert_eq!(
+        note("rhel7", "6.1.0-50-amd64").unwrap(),
+        "crashkernel=auto, which the kernels of RHEL 6 to 8 alone know, reserves nothing on this \
+         one; that of rhel7 reserves 161M of 4G: `crashkernel: 161M` drills it"
+    );
+    assert!(
+        note("rhel9", "6.1.0-50-amd64")
+            .unwrap()
+            .ends_with("this one")
+    );
+    assert_eq!(note("rhel8", "4.18.0-553.el8_10.x86_64"), None);
 }
