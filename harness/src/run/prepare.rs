@@ -355,6 +355,7 @@ fn problem(error: &PlanError) -> Problem {
             DiskProblem::Small { .. } => devices.index(*device).key("size"),
         },
         PlanError::Boot(_) => Path::default().key("boot"),
+        PlanError::SystemCalls(_) => Path::default().key("first-kernel").key("append"),
         PlanError::Config { .. } | PlanError::Lacking { .. } => Path::default().key("image"),
         PlanError::Files(_) => Path::default().key("capture").key("files"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
