@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::progress::{Progress, Step};
 
 /// Raised whenever what is stored in an entry changes its form.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Something went wrong with the cache directory itself.
 #[derive(Debug, thiserror::Error)]
