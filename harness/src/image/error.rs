@@ -7,6 +7,7 @@ use super::apt::AptError;
 use super::cache::CacheError;
 use super::kernel::KernelError;
 use super::modules::ModuleError;
+use super::rpm::RpmError;
 use super::userland::UserlandError;
 
 /// An image, or QEMU, that cannot be made ready.
@@ -40,6 +41,9 @@ pub enum ImageError {
     /// Fetching packages.
     #[error(transparent)]
     Apt(#[from] AptError),
+    /// RPM packages.
+    #[error(transparent)]
+    Rpm(#[from] RpmError),
     /// The kernel.
     #[error("{}: {source}", path.display())]
     Kernel {
@@ -56,7 +60,8 @@ pub enum ImageError {
     Userland(#[from] UserlandError),
     /// The packages hold no kernel, or more than one.
     #[error(
-        "image {image}: the packages hold {found} kernels in /boot, but one is needed; list one `linux-image-...` package"
+        "image {image}: the packages hold {found} kernels, but one is needed; list one kernel \
+         package: `linux-image-...` of Debian, `kernel` of RHEL 7, `kernel-core` of later ones"
     )]
     Kernels {
         /// The image.

@@ -23,6 +23,7 @@ mod rpm;
 mod sort_out;
 mod tree;
 mod trust;
+mod unpack;
 mod url;
 mod userland;
 
@@ -43,6 +44,8 @@ pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
+pub use rpm::{HeaderError, PackageError, PayloadError, RpmError};
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
+pub use unpack::{Special, UnpackError};
 pub use userland::{Userland, UserlandError};

@@ -5,6 +5,11 @@
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8; 6] = b"070701";
+/// With a checksum of the data behind the size of the name; nobody relies on it.
+const CHECKSUM_MAGIC: &[u8; 6] = b"070702";
+/// rpm's own, for packages with files over 4 GiB: names and sizes are in the package's header alone
+/// (lib/cpio.c of rpm).
+const STRIPPED_MAGIC: &[u8; 6] = b"07070X";
 const HEADER: usize = 6 + 13 * 8;
 const TRAILER: &str = "TRAILER!!!";
 /// PATH_MAX: longer names are not unpacked.
@@ -22,6 +27,12 @@ pub mod kind {
     pub const SYMLINK: u32 = 0o120_000;
     /// A character device.
     pub const CHARACTER_DEVICE: u32 = 0o020_000;
+    /// A block device.
+    pub const BLOCK_DEVICE: u32 = 0o060_000;
+    /// A named pipe.
+    pub const FIFO: u32 = 0o010_000;
+    /// A socket.
+    pub const SOCKET: u32 = 0o140_000;
 }
 
 /// What the format says about one file. Owner and times are always 0 here.
@@ -126,6 +137,7 @@ pub struct Reader<R> {
     /// Of the current file's data.
     left: u64,
     padding: u64,
+    links: u32,
     ended: bool,
 }
 
@@ -137,6 +149,7 @@ impl<R: Read> Reader<R> {
             at: 0,
             left: 0,
             padding: 0,
+            links: 0,
             ended: false,
         }
     }
@@ -166,7 +179,7 @@ impl<R: Read> Reader<R> {
             mode,
             _,
             _,
-            _,
+            links,
             _,
             size,
             _,
@@ -196,6 +209,7 @@ impl<R: Read> Reader<R> {
         }
         self.left = u64::from(size);
         self.padding = padding(self.left);
+        self.links = links;
         Ok(Some(Header {
             name,
             inode,
@@ -203,6 +217,12 @@ impl<R: Read> Reader<R> {
             size,
             device: (major, minor),
         }))
+    }
+
+    /// How many names the current file has: all have its inode number, and the last one in the
+    /// archive has the data.
+    pub fn links(&self) -> u32 {
+        self.links
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), CpioError> {
@@ -221,7 +241,14 @@ impl<R: Read> Reader<R> {
 }
 
 fn fields(header: &[u8; HEADER]) -> Result<[u32; 13], &'static str> {
-    let digits = header.strip_prefix(MAGIC).ok_or("no magic number 070701")?;
+    let (magic, digits) = header.split_at(MAGIC.len());
+    match magic {
+        _ if magic == MAGIC || magic == CHECKSUM_MAGIC => {}
+        _ if magic == STRIPPED_MAGIC => {
+            return Err("07070X, which rpm writes for files over 4 GiB, is not supported");
+        }
+        _ => return Err("no magic number 070701 or 070702"),
+    }
     let mut fields = [0; 13];
     for (field, digits) in fields.iter_mut().zip(digits.chunks_exact(8)) {
         for &digit in digits {
