@@ -173,7 +173,7 @@ const REFUSED: [Refused; 9] = [
     (
         "signed with another key",
         |package| signed(package, "other.secret.asc").write(),
-        "key",
+        "signed by another key, E8092DB9B7EA3872",
     ),
     (
         "a changed header",
@@ -182,7 +182,7 @@ const REFUSED: [Refused; 9] = [
             replace(&mut bytes, b"for a test", b"for a tent");
             bytes
         },
-        "signature",
+        "signature over the header is wrong",
     ),
     (
         "a changed payload, with a digest in the header",
@@ -191,7 +191,7 @@ const REFUSED: [Refused; 9] = [
             replace(&mut bytes, b"harmless", b"harmful!");
             bytes
         },
-        "payload",
+        "the SHA-256 of its payload is",
     ),
     (
         "a changed payload, with a signature over it",
@@ -201,7 +201,7 @@ const REFUSED: [Refused; 9] = [
             parts.digest();
             parts.write()
         },
-        "signature",
+        "signature over header and payload is wrong",
     ),
     // Whoever changes the payload can also take out the signature over it: nothing in the header,
     // which is signed by itself, says that there was one.
@@ -214,7 +214,7 @@ const REFUSED: [Refused; 9] = [
             parts.digest();
             parts.write()
         },
-        "payload",
+        "only its header is signed",
     ),
     (
         "cut short",

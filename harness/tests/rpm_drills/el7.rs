@@ -5,8 +5,8 @@
 
 use pgp::composed::{Deserializable, SignedSecretKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{PacketTrait, SignatureConfig, SignatureType};
-use pgp::types::{KeyDetails, Password, Timestamp};
+use pgp::packet::{PacketTrait, Signature, SignatureConfig, SignatureType};
+use pgp::types::{KeyDetails, Password, SigningKey, Timestamp};
 
 const LEAD: usize = 96;
 const MAGIC: [u8; 8] = [0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0];
@@ -92,7 +92,8 @@ fn digest(algorithm: HashAlgorithm, data: &[u8]) -> Vec<u8> {
     algorithm.digest(data).unwrap()
 }
 
-/// A signature packet of version 3, as gpg 1.4 made them for rpm.
+/// A signature packet of version 3, as gpg 1.4 made them for rpm. `pgp` makes none with a key of
+/// version 4 by itself, as every key is today.
 fn signature(key: &str, data: &[u8]) -> Vec<u8> {
     let (key, _) = SignedSecretKey::from_string(key).unwrap();
     let key = &key.primary_key;
@@ -103,9 +104,16 @@ fn signature(key: &str, data: &[u8]) -> Vec<u8> {
         Timestamp::from_secs(1_503_576_000),
         key.legacy_key_id(),
     );
-    let signed = config.sign(key, &Password::empty(), data).unwrap();
+    let mut hasher = config.hash_alg.new_hasher().unwrap();
+    hasher.update(data);
+    config.hash_signature_data(&mut hasher).unwrap();
+    let hash = hasher.finalize();
+    let signed = key
+        .sign(&Password::empty(), config.hash_alg, &hash)
+        .unwrap();
+    let signature = Signature::from_config(config, [hash[0], hash[1]], signed).unwrap();
     let mut packet = Vec::new();
-    signed.to_writer_with_header(&mut packet).unwrap();
+    signature.to_writer_with_header(&mut packet).unwrap();
     packet
 }
 
