@@ -9,6 +9,7 @@ pub mod agent;
 pub mod console;
 pub mod order;
 pub mod report;
+pub mod syscalls;
 pub mod utc;
 mod words;
 

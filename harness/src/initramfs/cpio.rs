@@ -7,8 +7,8 @@ use std::io::{self, Read, Write};
 const MAGIC: &[u8; 6] = b"070701";
 /// With a checksum of the data behind the size of the name; nobody relies on it.
 const CHECKSUM_MAGIC: &[u8; 6] = b"070702";
-/// rpm's own, for packages with files over 4 GiB: names and sizes are in the package's header alone
-/// (lib/cpio.c of rpm).
+/// rpm's own, for files over 4 GiB and in packages of version 6: names and sizes are in the package's
+/// header alone (lib/cpio.c of rpm).
 const STRIPPED_MAGIC: &[u8; 6] = b"07070X";
 const HEADER: usize = 6 + 13 * 8;
 const TRAILER: &str = "TRAILER!!!";
@@ -245,7 +245,9 @@ fn fields(header: &[u8; HEADER]) -> Result<[u32; 13], &'static str> {
     match magic {
         _ if magic == MAGIC || magic == CHECKSUM_MAGIC => {}
         _ if magic == STRIPPED_MAGIC => {
-            return Err("07070X, which rpm writes for files over 4 GiB, is not supported");
+            return Err(
+                "07070X, which rpm writes for files over 4 GiB and in packages of version 6, is not supported",
+            );
         }
         _ => return Err("no magic number 070701 or 070702"),
     }

@@ -271,4 +271,20 @@ fn the_guest_is_a_small_static_program() {
             .iter()
             .all(|program| program.p_type(endian) != PT_INTERP)
     );
+    // The C library in it ends at once on a kernel older than its NT_GNU_ABI_TAG says.
+    let mut oldest = None;
+    for program in programs {
+        let Some(mut notes) = program.notes(endian, GUEST_INIT).unwrap() else {
+            continue;
+        };
+        while let Some(note) = notes.next().unwrap() {
+            if note.name() == b"GNU" && note.n_type(endian) == object::elf::NT_GNU_ABI_TAG {
+                let words = note.desc().chunks_exact(4);
+                let words = words.map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+                oldest = Some(words.skip(1).collect::<Vec<_>>());
+            }
+        }
+    }
+    let oldest = oldest.unwrap();
+    assert!(oldest <= vec![3, 10, 0], "{oldest:?}");
 }

@@ -285,6 +285,11 @@ fn controller(plan: &MachinePlan, function: &PlacedFunction) -> Options {
     if function.multifunction {
         options = options.with("multifunction", "on");
     }
+    if is_virtio(kind) {
+        // Transitional: Linux before 4.0 knows the legacy interface alone. It would be QEMU's own
+        // choice on this bus, but not behind a port.
+        options = options.with("disable-legacy", "off");
+    }
     match kind {
         // The driver takes two vectors a port and two for control, so this many ports fill it.
         DeviceKind::VirtioSerial => options.with("vectors", table.to_string()).with(
@@ -316,6 +321,10 @@ fn controller(plan: &MachinePlan, function: &PlacedFunction) -> Options {
             options
         }
     }
+}
+
+fn is_virtio(kind: DeviceKind) -> bool {
+    entry(kind).qemu[0].starts_with("virtio-")
 }
 
 /// QEMU reads both numbers of `addr` as hexadecimal.

@@ -318,6 +318,7 @@ fn problem(error: &PlanError) -> Problem {
             DiskProblem::Small { .. } => devices.index(*device).key("size"),
         },
         PlanError::Boot(_) => Path::default().key("boot"),
+        PlanError::SystemCalls(_) => Path::default().key("first-kernel").key("append"),
         PlanError::Files(_) => Path::default().key("capture").key("files"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
         PlanError::Machine(machine::PlanError::Device { device, .. }) => devices.index(*device),

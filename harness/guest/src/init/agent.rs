@@ -78,17 +78,36 @@ fn settle(init: &mut Init) {
     );
 }
 
-/// How the service that arms kdump ended.
+/// How the service that arms kdump ended. Without `--value`, which systemctl has since systemd 230:
+/// RHEL 7 has 219.
 fn service_status(unit: &str) -> Exit {
     let output = Command::new("systemctl")
-        .args(["show", "--property=ExecMainStatus", "--value"])
+        .args(["show", "--property=ExecMainStatus"])
         .arg(unit)
         .output();
     match output {
         Err(error) => Exit::NotRun(error.raw_os_error().unwrap_or(libc::EINVAL)),
-        Ok(output) => String::from_utf8_lossy(&output.stdout)
-            .trim()
-            .parse()
-            .map_or(Exit::NotRun(0), Exit::Code),
+        Ok(output) => main_status(&String::from_utf8_lossy(&output.stdout)),
+    }
+}
+
+fn main_status(shown: &str) -> Exit {
+    shown
+        .trim()
+        .strip_prefix("ExecMainStatus=")
+        .and_then(|status| status.parse().ok())
+        .map_or(Exit::NotRun(0), Exit::Code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemctl_shows() {
+        assert_eq!(main_status("ExecMainStatus=0\n"), Exit::Code(0));
+        assert_eq!(main_status("ExecMainStatus=1\n"), Exit::Code(1));
+        assert_eq!(main_status(""), Exit::NotRun(0));
+        assert_eq!(main_status("ExecMainStatus=\n"), Exit::NotRun(0));
     }
 }

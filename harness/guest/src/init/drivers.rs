@@ -41,11 +41,13 @@ pub(crate) fn load_modules(init: &mut Init, driver: &str, modules: &[Module]) {
     }
 }
 
-/// finit_module(2) came with Linux 3.8.
+/// finit_module(2) came with Linux 3.8. Any other answer of it is final: init_module(2) is not there
+/// to get past a signature check or a security module, which judge by the file.
 fn insert(module: &Module) -> nix::Result<()> {
     let errno = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
     let parameters = CString::new(module.parameters.as_str()).map_err(|_| Errno::EINVAL)?;
     let file = File::open(&module.path).map_err(errno)?;
+    // No flags: 3.10 has two, for modules of other kernels.
     match finit_module(&file, &parameters, ModuleInitFlags::empty()) {
         Err(Errno::ENOSYS) => init_module(&fs::read(&module.path).map_err(errno)?, &parameters),
         result => result,

@@ -8,7 +8,9 @@ use crate::error::{Context, Failure};
 
 /// RNDADDENTROPY of random(4), `_IOW('R', 0x03, int[2])`.
 const RNDADDENTROPY: libc::c_ulong = 0x4008_5203;
-/// 512 bits, twice what the kernel's generator wants before it is ready.
+/// 512 bits, twice what the kernel's generator wants before it is ready. Linux 3.10 counts what is
+/// in its pool, and lets /dev/random be read from 64 bits on: that is what OpenSSL waits for where
+/// there is no getrandom(2).
 const WORDS: usize = 16;
 
 /// struct rand_pool_info.

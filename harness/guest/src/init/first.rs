@@ -51,7 +51,8 @@ fn arm(init: &mut Init, kexec: &[String]) -> bool {
 
 /// Comes back only with the reason why the machine still runs.
 pub(crate) fn crash(init: &mut Init, cpu: u32, token: &str) -> Result<(), Failure> {
-    // User facility, notice: the log keeps it, whatever the console shows.
+    // User facility, notice: the log keeps it, whatever the console shows. The kernel reads such
+    // a prefix since Linux 3.5.
     fs::write("/dev/kmsg", format!("<13>crashdrill: drill {token}\n"))
         .context(|| "write the token to /dev/kmsg".to_owned())?;
     let mut cpus = CpuSet::new();

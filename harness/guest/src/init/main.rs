@@ -27,6 +27,7 @@ mod save;
 mod server;
 mod ssh;
 mod superblock;
+mod syscalls;
 mod system;
 mod target;
 
@@ -81,7 +82,9 @@ fn main() {
         action::end(&mut init, Action::PowerOff);
     }));
 
-    let system = system::mount_all();
+    // Before anything else is done: all that follows is to get along without the calls that are
+    // taken away.
+    let system = system::mount_all().and_then(|()| syscalls::limit());
     let mut init = Init::new();
     if let Some(trouble) = init.port.trouble() {
         console::print(&format!("kdump: crashdrill: no report channel: {trouble}"));

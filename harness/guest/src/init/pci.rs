@@ -31,6 +31,8 @@ pub(crate) fn report(init: &mut Init) {
             address: address.to_string_lossy().into_owned(),
             id: format!("{}:{}", id(&device, "vendor"), id(&device, "device")),
             table: capabilities.table,
+            // Since Linux 3.2 (Documentation/ABI/testing/sysfs-bus-pci): one entry a vector, a
+            // directory before 3.14, a file from there on.
             granted: fs::read_dir(device.join("msi_irqs"))
                 .map(|irqs| u16::try_from(irqs.count()).unwrap_or(u16::MAX))
                 .unwrap_or(0),

@@ -12,7 +12,8 @@ use crate::memory;
 
 pub(crate) const CRASH_SIZE: &str = "/sys/kernel/kexec_crash_size";
 
-/// Mounts the kernel's file systems and takes the console.
+/// Mounts the kernel's file systems and takes the console. Linux 3.10 has all of them; its root is a
+/// ramfs, not a tmpfs, so nothing here asks how much space is left there.
 pub(crate) fn mount_all() -> Result<(), Failure> {
     for (kind, at) in [
         ("devtmpfs", "/dev"),

@@ -163,3 +163,6 @@ fn check(
     };
     Ok((file, package))
 }
+
+#[cfg(test)]
+mod tests;

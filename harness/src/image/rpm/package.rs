@@ -18,7 +18,7 @@ const ARCHITECTURES: [&str; 2] = ["x86_64", "noarch"];
 pub(super) struct PackageFile<R> {
     file: R,
     front: Front,
-    metadata: PackageMetadata,
+    pub(super) metadata: PackageMetadata,
     pub(super) name: String,
     /// `[EPOCH:]VERSION-RELEASE.ARCHITECTURE`
     pub(super) version: String,

@@ -6,13 +6,14 @@ use std::io::{self, BufRead, Cursor, Read};
 
 use liblzma::stream::Stream;
 
-use crate::image::unpack::{Root, Special, UnpackError};
+use crate::image::unpack::{Budget, Root, Special, UnpackError};
 use crate::initramfs::{CpioError, Header, Reader, kind};
 
 /// What a package may unpack to, what is left out included.
-const MOST_BYTES: u64 = 2 << 30;
-/// Likewise.
-const MOST_FILES: u64 = 500_000;
+const MOST: Budget = Budget {
+    bytes: 2 << 30,
+    files: 500_000,
+};
 /// What an xz or lzma decoder may take: `xz -9` uses dictionaries of 64 MiB.
 const DICTIONARY: u64 = 256 << 20;
 /// `zstd -22 --ultra` asks for so much, and has that refused without `--long` beyond it.
@@ -76,17 +77,26 @@ pub enum PayloadError {
 
 /// Unpacks a payload; `file` stands at its beginning.
 pub(super) fn unpack(file: impl BufRead, root: &mut Root) -> Result<(), PayloadError> {
+    unpack_within(file, root, MOST)
+}
+
+pub(super) fn unpack_within(
+    file: impl BufRead,
+    root: &mut Root,
+    most: Budget,
+) -> Result<(), PayloadError> {
     let plain = decompressed(file)?;
     let mut archive = Reader::new(Bounded {
         plain,
-        left: MOST_BYTES,
+        left: most.bytes,
+        most: most.bytes,
     });
     let mut linked = Linked::default();
     let mut files = 0;
     while let Some(header) = archive.next_entry()? {
         files += 1;
-        if files > MOST_FILES {
-            let (most, what) = (MOST_FILES, "files");
+        if files > most.files {
+            let (most, what) = (most.files, "files");
             return Err(PayloadError::Excess { most, what });
         }
         let (name, links) = (&header.name, archive.links());
@@ -149,12 +159,13 @@ fn decompressed<'a>(mut file: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>, P
 struct Bounded<R> {
     plain: R,
     left: u64,
+    most: u64,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
-            let error = "it unpacks to more than 2 GiB: refused";
+            let error = format!("it unpacks to more than {} bytes: refused", self.most);
             return Err(io::Error::other(error));
         }
         let count = self.plain.by_ref().take(self.left).read(buffer)?;

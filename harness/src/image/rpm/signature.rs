@@ -26,6 +26,7 @@ const MOST_KEYS: usize = 100;
 /// One of RSA with 4096 bits is 600 bytes.
 const MOST_SIGNATURE: usize = 1 << 16;
 const BEGIN: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+const END: &[u8] = b"-----END PGP PUBLIC KEY BLOCK-----";
 
 /// A key that packages must be signed with.
 #[derive(Debug)]
@@ -223,7 +224,7 @@ fn signatures(metadata: &PackageMetadata) -> Result<Vec<(Covers, Vec<u8>)>, Pack
     Ok(found)
 }
 
-fn parse(bytes: &[u8]) -> Result<Signature, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Signature, String> {
     if bytes.len() > MOST_SIGNATURE {
         return Err("it is larger than 64 KiB".to_owned());
     }
@@ -283,7 +284,10 @@ fn check_payload(metadata: &PackageMetadata, payload: impl Read) -> Result<(), P
 
 /// Of all armored blocks of a file; between them may be anything, as in Red Hat's.
 fn keys(file: &[u8]) -> impl Iterator<Item = SignedPublicKey> + '_ {
-    let blocks = memmem::find_iter(file, BEGIN).map(|at| &file[at..]);
+    let blocks = memmem::find_iter(file, BEGIN).filter_map(|at| {
+        let end = at + memmem::find(&file[at..], END)? + END.len();
+        Some(&file[at..end])
+    });
     let keys = blocks.flat_map(|block| {
         let keys = SignedPublicKey::from_armor_many(block).ok();
         keys.into_iter().flat_map(|(keys, _)| keys.take(MOST_KEYS))

@@ -65,7 +65,7 @@ fn a_whole_command_line() {
         -serial chardev:serial \
         -chardev file,id=reports,path=reports \
         -device isa-debugcon,iobase=0xe9,chardev=reports \
-        -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,vectors=64,max_ports=31 \
+        -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,disable-legacy=off,vectors=64,max_ports=31 \
         -blockdev driver=raw,node-name=disk-nvme-0,discard=unmap,cache.no-flush=on,file.driver=file,file.locking=off,file.filename=disk,,0 \
         -device nvme,id=nvme-0,bus=pcie.0,addr=8.0,serial=crashdrill0,msix_qsize=65,drive=disk-nvme-0
     "#);
@@ -81,10 +81,10 @@ fn every_device() {
         .map(|line| line.trim_start().trim_end_matches(" \\"))
         .collect();
     insta::assert_snapshot!(devices.join("\n"), @r#"
-    -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,vectors=64,max_ports=31
+    -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,disable-legacy=off,vectors=64,max_ports=31
     -device nvme,id=nvme-0,bus=pcie.0,addr=8.0,serial=crashdrill0,msix_qsize=65,drive=disk-nvme-0
-    -device virtio-blk-pci,id=virtio-blk-0,bus=pcie.0,addr=c.0,num-queues=1,vectors=2,drive=disk-virtio-blk-0
-    -device virtio-scsi-pci,id=virtio-scsi-0,bus=pcie.0,addr=10.0,num_queues=1,vectors=4
+    -device virtio-blk-pci,id=virtio-blk-0,bus=pcie.0,addr=c.0,disable-legacy=off,num-queues=1,vectors=2,drive=disk-virtio-blk-0
+    -device virtio-scsi-pci,id=virtio-scsi-0,bus=pcie.0,addr=10.0,disable-legacy=off,num_queues=1,vectors=4
     -device scsi-hd,id=virtio-scsi-0-disk,bus=virtio-scsi-0.0,drive=disk-virtio-scsi-0
     -device ich9-ahci,id=ahci-0,bus=pcie.0,addr=14.0
     -device ide-hd,id=ahci-0-disk,bus=ahci-0.0,drive=disk-ahci-0
@@ -95,7 +95,7 @@ fn every_device() {
     -device e1000e,id=e1000e-0,bus=pcie.0,addr=6.0,romfile=
     -device igb,id=igb-0,bus=pcie.0,addr=a.0,romfile=
     -device vmxnet3,id=vmxnet3-0,bus=pcie.0,addr=e.0,romfile=
-    -device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=12.0,romfile=,vectors=4
+    -device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=12.0,disable-legacy=off,romfile=,vectors=4
     -device qemu-xhci,id=xhci-0,bus=pcie.0,addr=16.0
     -device pcie-root-port,id=pcie-root-port-0,bus=pcie.0,addr=2.0,chassis=1,slot=1
     "#);
@@ -189,7 +189,7 @@ fn the_target_of_a_dump_over_the_network_has_a_cable() {
         let found = text.windows(2).filter(|words| is_network(words));
         found.map(|words| words.join(" ")).collect::<Vec<_>>()
     };
-    let device = "-device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=5.0,romfile=,vectors=4,\
+    let device = "-device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=5.0,disable-legacy=off,romfile=,vectors=4,\
                   netdev=cable-virtio-net-0,mac=52:54:00:c7:a5:01";
     assert_eq!(
         network(Link::Socket(7)),

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use crashdrill_guest::order;
 use regex::Regex;
 
+use super::requests::with_requests;
 use crate::image::{Driver, Found, Image, Module, ModuleError};
 use crate::kdump::commandline::{self, KeptOut, KeptOutBy};
 use crate::kdump::flavour::Flavour;
@@ -217,13 +218,32 @@ pub(super) fn load_order(
     parameters: &Parameters<'_>,
     files: &mut Files,
 ) -> Result<Vec<order::Driver>, ModuleError> {
-    let names: Vec<&str> = drivers.iter().map(String::as_str).collect();
-    let found = image.modules.closure(&names)?;
     let mut order = Vec::new();
-    for (asked, driver) in drivers.iter().zip(found) {
-        one(image, asked, driver, keepers, parameters, files, &mut order);
+    for asked in drivers {
+        for mut driver in find(image, asked)? {
+            if let Found::Files(modules) = driver.found {
+                driver.found = Found::Files(with_requests(image, modules)?);
+            }
+            one(image, asked, driver, keepers, parameters, files, &mut order);
+        }
     }
     Ok(order)
+}
+
+/// Drivers of the catalogue that older kernels have as part of another module.
+const ONCE_PART_OF: [(&str, &str); 1] = [
+    // drivers/usb/host/xhci-pci.c, a module of its own since Linux 3.18
+    ("xhci_pci", "xhci_hcd"),
+];
+
+fn find(image: &Image, asked: &str) -> Result<Vec<Driver>, ModuleError> {
+    let older = ONCE_PART_OF.iter().find(|(name, _)| *name == asked);
+    match (image.modules.closure(&[asked]), older) {
+        (Err(error @ ModuleError::Unknown { .. }), Some((_, older))) => {
+            image.modules.closure(&[older]).map_err(|_| error)
+        }
+        (found, _) => found,
+    }
 }
 
 fn one(
@@ -328,7 +348,7 @@ pub(super) fn filesystem_modules(
     for driver in drivers {
         if let Found::Files(found) = driver.found {
             let release = &image.kernel.release;
-            let found = found.into_iter();
+            let found = with_requests(image, found)?.into_iter();
             modules.extend(found.map(|module| files.add(release, module, parameters).0));
         }
     }
@@ -338,6 +358,7 @@ pub(super) fn filesystem_modules(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{ModuleTree, Userland};
 
     fn module(file: &str) -> Module {
         let name = file
@@ -396,6 +417,47 @@ mod tests {
             omitted(Rhel7, "qqq ice", &[], ice).unwrap(),
             "--omit-drivers ice"
         );
+    }
+
+    #[test]
+    fn a_driver_that_was_part_of_another() {
+        let found = |dependencies: &str, builtin: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let write = |file, text| std::fs::write(directory.path().join(file), text).unwrap();
+            write("modules.dep", dependencies);
+            write("modules.builtin", builtin);
+            let userland = Userland::at(directory.path());
+            let image = Image::for_plans("test", ModuleTree::at(directory.path()), userland);
+            let drivers = ["xhci_pci".to_owned()];
+            let keepers = Keepers::default();
+            let parameters = Parameters {
+                commandline: None,
+                options: &[],
+            };
+            let order = load_order(
+                &image,
+                &drivers,
+                &keepers,
+                &parameters,
+                &mut Files::default(),
+            );
+            order
+                .map(|order| {
+                    let modules = order.iter().flat_map(|driver| &driver.modules);
+                    modules
+                        .map(|module| module.name.clone())
+                        .collect::<Vec<_>>()
+                })
+                .map_err(|error| error.to_string())
+        };
+        let usb = "kernel/drivers/usb/host";
+        let new = format!("{usb}/xhci-pci.ko: {usb}/xhci-hcd.ko\n{usb}/xhci-hcd.ko:\n");
+        assert_eq!(found(&new, "").unwrap(), ["xhci_hcd", "xhci_pci"]);
+        let old = format!("{usb}/xhci-hcd.ko:\n");
+        assert_eq!(found(&old, "").unwrap(), ["xhci_hcd"]);
+        assert_eq!(found("", &format!("{usb}/xhci-hcd.ko\n")).unwrap(), [""; 0]);
+        let error = found("", "").unwrap_err();
+        assert!(error.contains("`xhci_pci`"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crashdrill_guest::order::{CaptureOrder, FailureAction, Script, Target};
 
-use super::Stage;
+use super::{Stage, SystemCalls};
 use crate::image::{CaptureKernel, Image};
 use crate::machine::MachinePlan;
 use crate::scenario::model::Chipset;
@@ -11,6 +11,7 @@ pub(super) fn notes(
     image: &Image,
     machine: &MachinePlan,
     capture: &Stage<CaptureOrder>,
+    system_calls: SystemCalls,
 ) -> Vec<String> {
     let order = &capture.order;
     let mut notes = vec![
@@ -19,6 +20,21 @@ pub(super) fn notes(
             .to_owned(),
         "the first kernel runs /init alone: no services, no load when it crashes".to_owned(),
     ];
+    let without = |which: &str, last| {
+        format!(
+            "in {which} system calls above {last} are answered with ENOSYS, as an older kernel \
+             would; nothing else of it is old"
+        )
+    };
+    match (system_calls.first, system_calls.capture) {
+        (Some(first), Some(capture)) if first == capture => {
+            notes.push(without("both kernels", first));
+        }
+        (first, capture) => {
+            notes.extend(first.map(|last| without("the first kernel", last)));
+            notes.extend(capture.map(|last| without("the capture kernel", last)));
+        }
+    }
     let mut note = |text: &str| notes.push(text.to_owned());
     match order.script {
         Script::Rhel6 => note("RHEL 6's /init checks the target with fsck first; here it does not"),

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crashdrill_guest::order::{CaptureOrder, FirstOrder};
+use crashdrill_guest::syscalls::{self, LastCall};
 
 mod capture;
 mod disks;
 mod drivers;
 mod fidelity;
+mod kexec;
 mod remote;
+mod requests;
 mod server;
 
 pub(super) use capture::APPLETS;
@@ -23,13 +26,12 @@ use self::disks::Use;
 use self::drivers::{Files, Keepers, Parameters, extra_modules, load_order};
 use super::disk::{self, Distribution};
 use crate::image::{Image, Module, ModuleError};
-use crate::initramfs::{ArchiveError, CAPTURE_INITRAMFS, CAPTURE_KERNEL};
+use crate::initramfs::ArchiveError;
 use crate::kdump::commandline;
 use crate::kdump::conf::KdumpConf;
 use crate::kdump::configuration::Configuration;
 use crate::kdump::error::ConfError;
 use crate::kdump::flavour::Flavour;
-use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::{self, MachinePlan, PlacedFunction, catalogue};
 use crate::scenario::Drill;
 use crate::scenario::model::{Boot, Scenario};
@@ -178,6 +180,9 @@ pub enum PlanError {
     /// `dump_to_rootfs` without a root file system.
     #[error("`dump_to_rootfs` needs a root file system, and no device has one")]
     NoRoot,
+    /// `crashdrill.syscalls=` on a kernel's command line.
+    #[error("{0}")]
+    SystemCalls(String),
     /// `boot` and the image do not fit.
     #[error("{0}")]
     Boot(String),
@@ -241,6 +246,12 @@ impl Plan {
         let scenario = &drill.scenario;
         match (scenario.boot, &image.root) {
             (Boot::Disk, Some(root)) if shell == Shell::No => {
+                if SystemCalls::of(&scenario.first_kernel.append, "")? != SystemCalls::default() {
+                    return Err(PlanError::SystemCalls(format!(
+                        "`{}` is /init's to act on, which does not run with `boot: disk`",
+                        syscalls::PARAMETER
+                    )));
+                }
                 return disk::plan(drill, image, root, token);
             }
             (Boot::Disk, Some(_)) => {
@@ -281,6 +292,7 @@ impl Plan {
         let capture_commandline = configuration
             .capture_commandline(&machine.append, BOOT_APIC_ID)
             .to_string();
+        let system_calls = SystemCalls::of(&machine.append, &capture_commandline)?;
         let keepers = Keepers::new(
             flavour,
             commandline::kept_out(&capture_commandline, conf),
@@ -303,7 +315,7 @@ impl Plan {
             image,
             &machine.append,
             messages,
-            arm(sysconfig, &capture_commandline),
+            kexec::command(image, sysconfig, &capture_commandline),
             (token, shell),
         )
         .map_err(modules)?;
@@ -328,7 +340,7 @@ impl Plan {
         .stage()?;
         let contents = contents(scenario, conf, &machine)?;
         let expectations = Expectations {
-            fidelity: fidelity::notes(image, &machine, &capture),
+            fidelity: fidelity::notes(image, &machine, &capture, system_calls),
             ..expectations(&machine, &capture.order, drivers)
         };
         let own = format!("/{}", conf.path.trim_start_matches('/'));
@@ -348,6 +360,26 @@ impl Plan {
                 server,
             })),
             expectations,
+        })
+    }
+}
+
+/// Which system calls each kernel is to answer; all of them where it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct SystemCalls {
+    first: Option<LastCall>,
+    capture: Option<LastCall>,
+}
+
+impl SystemCalls {
+    /// What both command lines ask for.
+    fn of(first: &str, capture: &str) -> Result<Self, PlanError> {
+        let last = |commandline| {
+            LastCall::on(commandline).map_err(|error| PlanError::SystemCalls(error.to_string()))
+        };
+        Ok(Self {
+            first: last(first)?,
+            capture: last(capture)?,
         })
     }
 }
@@ -409,21 +441,6 @@ fn first_stage(
         texts: Vec::new(),
         busybox: shell == Shell::First,
     })
-}
-
-/// The command that RHEL 7's kdumpctl runs, with kexec_load(2): `kexec $KEXEC_ARGS -p …`.
-fn arm(sysconfig: &Sysconfig, capture_commandline: &str) -> Vec<String> {
-    // kexec-tools 2.0.29 tries kexec_file_load(2) first; 3.10 has kexec_load(2) alone.
-    let mut argv = vec!["kexec".to_owned(), "--kexec-syscall".to_owned()];
-    let more = sysconfig.kexec_args.as_deref().unwrap_or_default();
-    argv.extend(more.split_ascii_whitespace().map(str::to_owned));
-    argv.extend([
-        "-p".to_owned(),
-        CAPTURE_KERNEL.to_owned(),
-        format!("--initrd={CAPTURE_INITRAMFS}"),
-        format!("--command-line={capture_commandline}"),
-    ]);
-    argv
 }
 
 /// What each disk with a file holds, in the order of [`MachinePlan::file_disks`].

@@ -29,7 +29,7 @@ const MODULES: [(&str, &str); 3] = [
 ];
 
 /// A static x86-64 program, as far as anyone reads it.
-fn program() -> Vec<u8> {
+pub(super) fn program() -> Vec<u8> {
     let mut file = vec![0; 64];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     file[16] = 2;
@@ -444,5 +444,70 @@ fn servers_that_are_refused_by_name() {
     assert_eq!(
         refused("ssh Kdump@dumps"),
         "`Kdump` is no user's name; small letters, digits, `_`, `.` and `-`"
+    );
+}
+
+#[test]
+fn system_calls_of_an_older_kernel() {
+    let of = |more: &str, append: &str| {
+        let kdump = conf("rhel7", &["ext4 /dev/nvme0n1"])
+            + &format!("  sysconfig: {{KDUMP_COMMANDLINE_APPEND: nr_cpus=1 {append}}}\n");
+        let notes = whole_plan(NVME, &kdump, more).map(|plan| plan.expectations.fidelity);
+        notes.map(|notes| {
+            let notes = notes.iter().filter(|note| note.contains("ENOSYS"));
+            let begin = |note: &String| note.split(" are").next().unwrap_or(note).to_owned();
+            notes.map(begin).collect::<Vec<_>>()
+        })
+    };
+    let first = "first-kernel: {append: crashdrill.syscalls=313}\n";
+    assert_eq!(of("", "").unwrap(), [""; 0]);
+    // The capture kernel inherits it.
+    assert_eq!(
+        of(first, "").unwrap(),
+        ["in both kernels system calls above 313"]
+    );
+    assert_eq!(
+        of("", "crashdrill.syscalls=312").unwrap(),
+        ["in the capture kernel system calls above 312"]
+    );
+    assert_eq!(
+        of(first, "crashdrill.syscalls=312").unwrap(),
+        [
+            "in the first kernel system calls above 313",
+            "in the capture kernel system calls above 312"
+        ]
+    );
+    let error = of("", "crashdrill.syscalls=3.10").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "crashdrill.syscalls=3.10: the number of a kernel's last system call has to come here, \
+         298 to 65535: 313 is Linux 3.10's"
+    );
+}
+
+#[test]
+fn the_outcome_names_the_cpu_that_was_used() {
+    let machine = |more: &str, of_the_image: Option<&str>| {
+        let (_directory, mut image) = image();
+        image.cpu = of_the_image.map(str::to_owned);
+        let text = format!(
+            "name: x\nabout: A plan.\nimage: test\nmachine:\n{more}  devices:\n{NVME}\
+             crashkernel: 256M\n"
+        );
+        let file = scenario::parse(Path::new("x.yaml"), &text, catalogue::facts).unwrap();
+        let plan = Plan::new(&file.drills[0], &image, None, "token", Shell::No).unwrap();
+        assert_eq!(plan.server().map(|server| &server.machine.cpu), None);
+        let cpu = plan.machine.cpu_model();
+        assert!(plan.expectations.machine.ends_with(&cpu), "{cpu}");
+        plan.expectations.machine
+    };
+    assert_eq!(machine("", None), "pc-q35-7.2, qemu64,x2apic=off");
+    assert_eq!(
+        machine("", Some("Haswell-noTSX")),
+        "pc-q35-7.2, Haswell-noTSX,x2apic=off"
+    );
+    assert_eq!(
+        machine("  cpu: Nehalem\n  chipset: pc\n", Some("Haswell-noTSX")),
+        "pc-i440fx-7.2, Nehalem,x2apic=off"
     );
 }
