@@ -30,7 +30,30 @@ use packages::Set;
 use world::World;
 
 const RHEL_7: &str = "rpm-el7";
+/// The guest and its programs may use the system calls of Linux 3.10 alone.
+const SCENARIO_7: &str = "\
+machine:
+  cpus: 1
+  memory: 512M
+  devices:
+    - {device: virtio-blk, target: true}
+crashkernel: 192M
+first-kernel:
+  append: crashdrill.syscalls=313
+kdump:
+  flavour: rhel7
+";
 const RHEL_9: &str = "rpm-el9";
+const SCENARIO_9: &str = "\
+machine:
+  cpus: 1
+  memory: 512M
+  devices:
+    - {device: nvme, target: true}
+crashkernel: 192M
+kdump:
+  flavour: rhel9
+";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -114,16 +137,27 @@ impl Fixture {
 }
 
 fn rhel_7(fixture: &Fixture) {
-    let world = World::new(RHEL_7, &fixture.rhel_7(), "virtio-blk", "rhel7");
+    let world = World::new(RHEL_7, &fixture.rhel_7(), SCENARIO_7);
     let image = saves_a_dump(&world);
     assert!(matches!(image.kernel.boot, BootKernel::BzImage(_)));
     assert!(matches!(image.kernel.capture, CaptureKernel::BzImage(_)));
+    let fidelity = world.outcome()["fidelity"].to_string();
+    assert!(
+        fidelity.contains("in both kernels system calls above 313"),
+        "{fidelity}"
+    );
+    assert!(!fidelity.contains("start uncompressed"), "{fidelity}");
 }
 
 fn rhel_9(fixture: &Fixture) {
-    let world = World::new(RHEL_9, fixture.rhel_9(), "nvme", "rhel9");
+    let world = World::new(RHEL_9, fixture.rhel_9(), SCENARIO_9);
     let image = saves_a_dump(&world);
     assert!(matches!(image.kernel.boot, BootKernel::Pvh(_)));
+    let fidelity = world.outcome()["fidelity"].to_string();
+    assert!(
+        fidelity.contains("both kernels start uncompressed"),
+        "{fidelity}"
+    );
 }
 
 /// And was made of the world's packages, and of none that is not signed.
@@ -252,7 +286,7 @@ fn refused(fixture: &Fixture, spoil: fn(PackageBuilder) -> Vec<u8>, why: &str) {
     fs::write(&extra, spoil(packages::extra())).unwrap();
     // Everything before it is as it should be.
     let packages = [fixture.rhel_9(), &[extra]].concat();
-    let world = World::new(RHEL_9, &packages, "nvme", "rhel9");
+    let world = World::new(RHEL_9, &packages, SCENARIO_9);
     let output = world.run();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");

@@ -32,13 +32,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One with an image of these packages, and a scenario with this dump target.
-    pub(crate) fn new(
-        name: &'static str,
-        packages: &[PathBuf],
-        target: &str,
-        flavour: &str,
-    ) -> Self {
+    /// One with an image of these packages, and a scenario with this machine and kdump.
+    pub(crate) fn new(name: &'static str, packages: &[PathBuf], scenario: &str) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let world = Self {
             directory,
@@ -53,18 +48,15 @@ impl World {
         fs::copy(key(KEY), world.path("images").join(KEY)).unwrap();
         let listed: String = packages
             .iter()
-            .map(|package| format!("      - {}\n", package.display()))
+            .map(|package| format!("      - {package:?}\n"))
             .collect();
         let manifest = format!(
             "name: {name}\nabout: Packages of a test.\nsource:\n  rpm:\n    key: {KEY}\n    \
              fingerprint: {FINGERPRINT}\n    packages:\n{listed}    userland: {LENDER}\n"
         );
         fs::write(world.path(&format!("images/{name}.yaml")), manifest).unwrap();
-        let scenario = format!(
-            "name: {name}\nabout: A dump that works.\nimage: {name}\nmachine:\n  cpus: 1\n  \
-             memory: 512M\n  devices:\n    - {{device: {target}, target: true}}\n\
-             crashkernel: 192M\nkdump:\n  flavour: {flavour}\n"
-        );
+        let scenario =
+            format!("name: {name}\nabout: A dump that works.\nimage: {name}\n{scenario}");
         fs::write(world.path(&format!("scenarios/{name}.yaml")), scenario).unwrap();
         world.borrow_cache();
         world
