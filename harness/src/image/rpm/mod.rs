@@ -2,7 +2,7 @@
 //! unpacked before all have been checked.
 
 use std::fs::{self, File};
-use std::io::Seek;
+use std::io::{Cursor, Seek};
 use std::path::Path;
 
 use super::cache::{Cache, EntryId, Kind};
@@ -111,6 +111,21 @@ fn fill(
     }
     sort_out(name, staging, packages, item, progress)?;
     downloads.into_iter().try_for_each(Fetched::discard)
+}
+
+/// Reads a package and unpacks it as if somebody vouched for it, of which the fuzz target has no
+/// hope: within so many bytes, those of the payload included, and so many files.
+///
+/// # Errors
+/// [`PackageError`].
+pub fn dissect(package: &[u8], into: &Path, bytes: u64, files: u64) -> Result<(), PackageError> {
+    let budget = Budget { bytes, files };
+    let package = PackageFile::read(Cursor::new(package))?;
+    for (_, signature) in signature::signatures(&package.metadata)? {
+        // What it says is nobody's concern here; that it can be read is.
+        let _ = signature::parse(&signature);
+    }
+    package.unpack_within(&mut Root::new(into.to_owned(), budget), budget)
 }
 
 /// A package that the key vouches for.

@@ -191,7 +191,7 @@ impl<R: Read + Seek> Signed<'_, R> {
 
 /// What a signature signs; the greater, the more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Covers {
+pub(super) enum Covers {
     Header,
     All,
 }
@@ -206,7 +206,9 @@ impl Covers {
 }
 
 /// Every signature that the package has.
-fn signatures(metadata: &PackageMetadata) -> Result<Vec<(Covers, Vec<u8>)>, PackageError> {
+pub(super) fn signatures(
+    metadata: &PackageMetadata,
+) -> Result<Vec<(Covers, Vec<u8>)>, PackageError> {
     let header = metadata.raw_signatures()?.into_iter();
     let mut found: Vec<(Covers, Vec<u8>)> = header
         .map(|bytes| (Covers::Header, bytes.into_owned()))
