@@ -27,6 +27,7 @@ mod signature;
 pub use error::{PackageError, RpmError};
 pub use header::HeaderError;
 pub use payload::PayloadError;
+pub use signature::Covers;
 
 use package::PackageFile;
 use signature::Key;
@@ -136,9 +137,9 @@ struct Checked<'a> {
     package: Package,
 }
 
-fn refused(location: &Location, source: PackageError) -> ImageError {
-    let (package, source) = (location.file_name().into_owned(), Box::new(source));
-    RpmError::Package { package, source }.into()
+fn refused(location: &Location, why: PackageError) -> ImageError {
+    let (package, why) = (location.file_name().into_owned(), Box::new(why));
+    RpmError::Package { package, why }.into()
 }
 
 fn check(
