@@ -68,6 +68,13 @@ const LIBRARIES: [&str; 6] = [
     "usr/lib",
 ];
 
+/// What a program opens while it runs, if it is there: its dynamic section does not say so.
+const OPENED: [(&str, &str); 1] = [
+    // glibc's pthread_exit(3). makedumpfile with `--num-threads` calls it after the last page, and
+    // is aborted without.
+    ("makedumpfile", "libgcc_s.so.1"),
+];
+
 /// The unpacked programs and libraries of an image.
 #[derive(Debug, Clone)]
 pub struct Userland {
@@ -135,6 +142,12 @@ impl Userland {
         let (guest, host) = self.program(name)?;
         // Whom to read next, and the DT_RPATHs of those that led there: they apply to it too.
         let mut pending = vec![(guest, host, Vec::<String>::new())];
+        for (_, library) in OPENED.iter().filter(|(program, _)| *program == name) {
+            if let Some((guest, host)) = self.library(library, &[])? {
+                // Behind the program, whose loader is then known.
+                pending.insert(0, (guest, host, Vec::new()));
+            }
+        }
         while let Some((guest, host, inherited)) = pending.pop() {
             if files.contains_key(&guest) {
                 continue;

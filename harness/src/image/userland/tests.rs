@@ -75,6 +75,40 @@ fn guest(userland: &Userland, programs: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn what_a_program_opens_while_it_runs() {
+    let program = || elf(Some(LOADER), &[(NEEDED, "libc.so.6")]);
+    let libc = elf(Some(LOADER), &[(NEEDED, "ld-linux-x86-64.so.2")]);
+    let mut files = vec![
+        ("usr/bin/makedumpfile", program()),
+        ("usr/sbin/kexec", program()),
+        ("lib/x86_64-linux-gnu/libc.so.6", libc),
+        ("lib64/ld-linux-x86-64.so.2", elf(None, &[])),
+    ];
+    let libc = "/lib/x86_64-linux-gnu/libc.so.6";
+    let (_directory, userland) = tree(&files);
+    assert_eq!(
+        guest(&userland, &["makedumpfile"]),
+        [libc, LOADER, "/usr/bin/makedumpfile"]
+    );
+    let libgcc = elf(None, &[(NEEDED, "libc.so.6")]);
+    files.push(("lib/x86_64-linux-gnu/libgcc_s.so.1", libgcc));
+    let (_directory, userland) = tree(&files);
+    assert_eq!(
+        guest(&userland, &["makedumpfile"]),
+        [
+            libc,
+            "/lib/x86_64-linux-gnu/libgcc_s.so.1",
+            LOADER,
+            "/usr/bin/makedumpfile"
+        ]
+    );
+    assert_eq!(
+        guest(&userland, &["kexec"]),
+        [libc, LOADER, "/usr/sbin/kexec"]
+    );
+}
+
+#[test]
 fn libraries_of_libraries_come_along() {
     let (directory, userland) = tree(&[
         (

@@ -98,7 +98,8 @@ pub(super) fn plan(
                 &format!("{}\n", known.public),
             ));
             texts.push(TextFile::plain("/etc/ssh/sshd_config", SSHD));
-            (Service::Ssh, &["sshd"])
+            // scp before OpenSSH 9, RHEL's among them, runs its like at the other end.
+            (Service::Ssh, &["scp", "sshd"])
         }
     };
     let disk = machine.file_disks().next();

@@ -411,6 +411,7 @@ fn over_ssh() {
     let authorized = |plan: Direct| {
         let stage = plan.server.unwrap().stage;
         assert_eq!(stage.order.service, Service::Ssh);
+        assert!(stage.programs.contains("scp"));
         assert_eq!(stage.order.owner, 1000);
         let keys = text(&stage.texts, "/etc/ssh/authorized_keys");
         keys.unwrap().to_owned()
@@ -509,5 +510,30 @@ fn the_outcome_names_the_cpu_that_was_used() {
     assert_eq!(
         machine("  cpu: Nehalem\n  chipset: pc\n", Some("Haswell-noTSX")),
         "pc-i440fx-7.2, Nehalem,x2apic=off"
+    );
+}
+
+#[test]
+fn a_distribution_cannot_be_told_to_answer_fewer_system_calls() {
+    use crate::image::{CaptureInitrd, RootDisk, RootKind};
+
+    let text = "name: x\nabout: A plan.\nimage: test\nboot: disk\nmachine:\n  devices:\n    \
+                - {device: nvme, target: true}\ncrashkernel: 256M\nkdump: {flavour: debian}\n\
+                first-kernel: {append: crashdrill.syscalls=313}\n";
+    let file = scenario::parse(Path::new("x.yaml"), text, catalogue::facts)
+        .unwrap_or_else(|error| panic!("{}", error.render(100, false)));
+    let (_directory, mut image) = image();
+    image.root = Some(RootDisk {
+        disk: "disk".into(),
+        initrd: "initrd".into(),
+        kind: RootKind::Packages(CaptureInitrd {
+            file: "capture".into(),
+            path: "/boot/capture".to_owned(),
+        }),
+    });
+    let error = Plan::new(&file.drills[0], &image, None, "token", Shell::No).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`crashdrill.syscalls` is /init's to act on, which does not run with `boot: disk`"
     );
 }
