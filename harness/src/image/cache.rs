@@ -19,7 +19,7 @@ use super::contents;
 use super::progress::{Progress, Step};
 
 /// Raised whenever what is stored in an entry changes its form.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Something went wrong with the cache directory itself.
 #[derive(Debug, thiserror::Error)]

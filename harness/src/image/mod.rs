@@ -50,7 +50,6 @@ pub use modules::{Driver, Found, Module, ModuleError, ModuleTree};
 pub use open::{Image, entry_id};
 pub use progress::{Progress, Silent, Step};
 pub use qemu::Qemu;
-pub use rpm::{HeaderError, PackageError, PayloadError, RpmError};
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
 pub use unpack::{Budget, Special, UnpackError};

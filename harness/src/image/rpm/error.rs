@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::header::HeaderError;
 use super::payload::PayloadError;
+use super::signature::Covers;
 use crate::image::{Fingerprint, UnpackError};
 
 /// An image of packages that cannot be made.
@@ -28,12 +29,12 @@ pub enum RpmError {
         found: String,
     },
     /// A package is refused.
-    #[error("{package}: {source}")]
+    #[error("{package}: {why}")]
     Package {
         /// Its file's name.
         package: String,
         /// Why.
-        source: Box<PackageError>,
+        why: Box<PackageError>,
     },
 }
 
@@ -63,13 +64,17 @@ pub enum PackageError {
         wanted: Fingerprint,
     },
     /// Changed after it was signed.
-    #[error(
-        "its signature over {covers} is wrong: the file is damaged, or was tampered with ({why})"
-    )]
-    Signature {
+    #[error("its signature over {covers} is wrong: the file is damaged, or was tampered with")]
+    Wrong {
         /// What it signs.
-        covers: &'static str,
-        /// What the check said.
+        covers: Covers,
+    },
+    /// A signature that proves nothing.
+    #[error("its signature over {covers} cannot be believed: {why}")]
+    Unbelievable {
+        /// What it signs.
+        covers: Covers,
+        /// What is wrong with it.
         why: String,
     },
     /// Nobody vouches for the files in it.

@@ -2,7 +2,7 @@
 //! unpacked before all have been checked.
 
 use std::fs::{self, File};
-use std::io::Seek;
+use std::io::{Cursor, Seek};
 use std::path::Path;
 
 use super::cache::{Cache, EntryId, Kind};
@@ -27,6 +27,7 @@ mod signature;
 pub use error::{PackageError, RpmError};
 pub use header::HeaderError;
 pub use payload::PayloadError;
+pub use signature::Covers;
 
 use package::PackageFile;
 use signature::Key;
@@ -121,6 +122,21 @@ fn fill(
     downloads.into_iter().try_for_each(Fetched::discard)
 }
 
+/// Reads a package and unpacks it as if somebody vouched for it, of which the fuzz target has no
+/// hope: within so many bytes, those of the payload included, and so many files.
+///
+/// # Errors
+/// [`PackageError`].
+pub fn dissect(package: &[u8], into: &Path, bytes: u64, files: u64) -> Result<(), PackageError> {
+    let budget = Budget { bytes, files };
+    let package = PackageFile::read(Cursor::new(package))?;
+    for (_, signature) in signature::signatures(&package.metadata)? {
+        // What it says is nobody's concern here; that it can be read is.
+        let _ = signature::parse(&signature);
+    }
+    package.unpack_within(&mut Root::new(into.to_owned(), budget), budget)
+}
+
 /// A package that the key vouches for.
 struct Checked<'a> {
     location: &'a Location,
@@ -129,9 +145,9 @@ struct Checked<'a> {
     package: Package,
 }
 
-fn refused(location: &Location, source: PackageError) -> ImageError {
-    let (package, source) = (location.file_name().into_owned(), Box::new(source));
-    RpmError::Package { package, source }.into()
+fn refused(location: &Location, why: PackageError) -> ImageError {
+    let (package, why) = (location.file_name().into_owned(), Box::new(why));
+    RpmError::Package { package, why }.into()
 }
 
 fn check(

@@ -8,7 +8,7 @@ use super::error::PackageError;
 use super::header::Front;
 use super::payload;
 use super::signature::Key;
-use crate::image::unpack::Root;
+use crate::image::unpack::{Budget, Root};
 
 /// What drills run on, and what runs on anything.
 const ARCHITECTURES: [&str; 2] = ["x86_64", "noarch"];
@@ -74,10 +74,19 @@ impl<R: Read + Seek> PackageFile<R> {
     }
 
     /// Unpacks its files.
-    pub(super) fn unpack(mut self, root: &mut Root) -> Result<(), PackageError> {
+    pub(super) fn unpack(self, root: &mut Root) -> Result<(), PackageError> {
+        self.unpack_within(root, payload::MOST)
+    }
+
+    /// The same, from a payload of no more than that.
+    pub(super) fn unpack_within(
+        mut self,
+        root: &mut Root,
+        most: Budget,
+    ) -> Result<(), PackageError> {
         let at = self.front.bytes.len() as u64;
         self.file.seek(SeekFrom::Start(at))?;
-        Ok(payload::unpack(BufReader::new(self.file), root)?)
+        Ok(payload::unpack(BufReader::new(self.file), root, most)?)
     }
 }
 

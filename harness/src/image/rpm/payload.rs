@@ -10,7 +10,7 @@ use crate::image::unpack::{Budget, Root, Special, UnpackError};
 use crate::initramfs::{CpioError, Header, Reader, kind};
 
 /// What a package may unpack to, what is left out included.
-const MOST: Budget = Budget {
+pub(super) const MOST: Budget = Budget {
     bytes: 2 << 30,
     files: 500_000,
 };
@@ -76,11 +76,7 @@ pub enum PayloadError {
 }
 
 /// Unpacks a payload; `file` stands at its beginning.
-pub(super) fn unpack(file: impl BufRead, root: &mut Root) -> Result<(), PayloadError> {
-    unpack_within(file, root, MOST)
-}
-
-pub(super) fn unpack_within(
+pub(super) fn unpack(
     file: impl BufRead,
     root: &mut Root,
     most: Budget,

@@ -5,6 +5,7 @@
 //! of which type a signature is (one of type 0x02 or 0x40 covers a single byte), so this goes to
 //! `pgp` itself.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -96,11 +97,8 @@ impl Key {
         let mut others = Vec::new();
         let mut covered = None;
         for (covers, bytes) in signatures(metadata)? {
-            let wrong = |why: String| PackageError::Signature {
-                covers: covers.words(),
-                why,
-            };
-            let signature = parse(&bytes).map_err(wrong)?;
+            let unbelievable = |why| PackageError::Unbelievable { covers, why };
+            let signature = parse(&bytes).map_err(unbelievable)?;
             let issuers = issuers(&signature);
             if !issuers.is_empty() && !issuers.iter().any(|issuer| self.is(issuer)) {
                 others.extend(issuers);
@@ -115,7 +113,10 @@ impl Key {
                     Covers::All => at..u64::MAX,
                 },
             };
-            self.check(&signature, &mut data).map_err(wrong)?;
+            believable(&signature).map_err(unbelievable)?;
+            if !self.made(&signature, &mut data)? {
+                return Err(PackageError::Wrong { covers });
+            }
             covered = covered.max(Some(covers));
         }
         match covered {
@@ -144,33 +145,21 @@ impl Key {
         own(&self.primary) || self.subkeys.iter().any(|key| own(key))
     }
 
-    fn check(
+    /// Whether the key, or a subkey, made this signature of this.
+    fn made(
         &self,
         signature: &Signature,
         data: &mut Signed<'_, impl Read + Seek>,
-    ) -> Result<(), String> {
-        if signature.typ() != Some(SignatureType::Binary) {
-            return Err("it is not a signature of a file".to_owned());
+    ) -> io::Result<bool> {
+        if signature.verify(&self.primary, data.reader()?).is_ok() {
+            return Ok(true);
         }
-        let hash = signature.hash_alg();
-        if !hash.is_some_and(is_strong) {
-            let hash = hash.map_or_else(String::new, |hash| format!("{hash}, "));
-            return Err(format!("its hash, {hash}is too weak to be believed"));
-        }
-        let text = |error: &dyn std::error::Error| error.to_string();
-        let reader = data.reader().map_err(|error| text(&error))?;
-        let mut last = match signature.verify(&self.primary, reader) {
-            Ok(()) => return Ok(()),
-            Err(error) => text(&error),
-        };
         for subkey in &self.subkeys {
-            let reader = data.reader().map_err(|error| text(&error))?;
-            last = match signature.verify(subkey, reader) {
-                Ok(()) => return Ok(()),
-                Err(error) => text(&error),
-            };
+            if signature.verify(subkey, data.reader()?).is_ok() {
+                return Ok(true);
+            }
         }
-        Err(last)
+        Ok(false)
     }
 }
 
@@ -191,22 +180,26 @@ impl<R: Read + Seek> Signed<'_, R> {
 
 /// What a signature signs; the greater, the more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Covers {
+pub enum Covers {
+    /// The header alone.
     Header,
+    /// The payload, too.
     All,
 }
 
-impl Covers {
-    fn words(self) -> &'static str {
-        match self {
+impl fmt::Display for Covers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Header => "the header",
             Self::All => "header and payload",
-        }
+        })
     }
 }
 
 /// Every signature that the package has.
-fn signatures(metadata: &PackageMetadata) -> Result<Vec<(Covers, Vec<u8>)>, PackageError> {
+pub(super) fn signatures(
+    metadata: &PackageMetadata,
+) -> Result<Vec<(Covers, Vec<u8>)>, PackageError> {
     let header = metadata.raw_signatures()?.into_iter();
     let mut found: Vec<(Covers, Vec<u8>)> = header
         .map(|bytes| (Covers::Header, bytes.into_owned()))
@@ -230,8 +223,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Signature, String> {
     }
     match PacketParser::new(bytes).next() {
         Some(Ok(Packet::Signature(signature))) => Ok(signature),
-        Some(Err(error)) => Err(error.to_string()),
         _ => Err("it is no OpenPGP signature".to_owned()),
+    }
+}
+
+/// Signed as a file is, and with a hash that is strong enough.
+fn believable(signature: &Signature) -> Result<(), String> {
+    if signature.typ() != Some(SignatureType::Binary) {
+        return Err("it is not a signature of a file".to_owned());
+    }
+    match signature.hash_alg() {
+        Some(hash) if is_strong(hash) => Ok(()),
+        Some(hash) => Err(format!("its hash, {hash}, is too weak")),
+        None => Err("it is of an unknown version".to_owned()),
     }
 }
 

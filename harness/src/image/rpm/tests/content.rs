@@ -14,7 +14,7 @@ fn unpack(payload: impl Read, budget: Budget) -> Result<Census, PayloadError> {
     let root = directory.path().join("root");
     fs::create_dir(&root).unwrap();
     let reader = std::io::BufReader::new(payload);
-    let unpacked = payload::unpack_within(reader, &mut Root::new(root.clone(), budget), PACKAGE);
+    let unpacked = payload::unpack(reader, &mut Root::new(root.clone(), budget), PACKAGE);
     let there = fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(there, 1, "something is outside of the root");
     unpacked.map(|()| census(&root))
@@ -316,7 +316,7 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("root");
         fs::create_dir(&root).unwrap();
-        let _ = payload::unpack(&payload[..], &mut Root::new(root, ROOMY));
+        let _ = payload::unpack(&payload[..], &mut Root::new(root, ROOMY), PACKAGE);
         prop_assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

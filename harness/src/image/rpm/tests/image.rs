@@ -214,6 +214,10 @@ fn refused_whole() {
         .open(vec![Location::File("/nowhere.rpm".into())])
         .unwrap_err();
     assert!(error.to_string().contains("/nowhere.rpm"), "{error}");
+    let huge = place.directory.path().join("huge.rpm");
+    File::create(&huge).unwrap().set_len(600 << 20).unwrap();
+    let error = place.refused(vec![Location::File(huge)]);
+    assert!(error.contains("512 MiB"), "{error}");
     // All of them, at last.
     place
         .open(vec![kernel_file, place.write("tools.rpm", &tools())])

@@ -308,7 +308,7 @@ fn who_signed_what() {
     ] {
         let error = refusal(&signed(ALL, RSA, how, &with_digest), &RSA_KEY);
         assert!(
-            error.contains("its signature over header and payload is wrong"),
+            error.contains("its signature over header and payload cannot be believed"),
             "{error}"
         );
         assert!(error.contains(says), "{error}");
