@@ -93,6 +93,20 @@ impl Entry {
             masked: long(12) & 1 != 0,
         }
     }
+
+    /// Reads a redirection table entry of an I/O APIC, which sends such a message when its line is
+    /// raised (82093AA I/O APIC, 3.2.4).
+    pub fn redirection(entry: u64) -> Self {
+        let destination = entry >> 56;
+        let logical = entry >> 11 & 1;
+        Self {
+            message: Message {
+                address: WINDOW | destination << 12 | logical << 2,
+                data: (entry & 0x7ff) as u32,
+            },
+            masked: entry >> 16 & 1 != 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +137,18 @@ mod tests {
         ] {
             assert_eq!(target(address, data), None, "{address:x} {data:x}");
         }
+    }
+
+    #[test]
+    fn a_redirection_entry() {
+        let entry = Entry::redirection(0x0300_0000_0000_8931);
+        assert!(!entry.masked);
+        assert_eq!(
+            entry.message.target(),
+            Some((Destination::Logical(3), 0x31))
+        );
+        assert!(Entry::redirection(0x1_0000).masked);
+        assert_eq!(Entry::redirection(0x1_0000).message.target(), None);
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::Serialize;
+
 pub use config::{CONFIG_SIZE, Config, Msi, MsiX};
 pub use message::{Destination, ENTRY_SIZE, Entry, Message};
 pub use read::{CensusError, take};
@@ -31,12 +33,32 @@ impl fmt::Display for Address {
     }
 }
 
-/// All functions of a machine at one moment, by address.
+/// What holds vectors in a machine at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Every function that answers.
+    /// Every PCI function that answers.
     pub functions: BTreeMap<Address, Function>,
+    /// The interrupt lines by number (GSI), as the I/O APIC has them.
+    pub lines: BTreeMap<u8, Entry>,
 }
+
+/// When it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// The capture kernel's drivers are loaded, and the target was waited for.
+    DriversLoaded,
+    /// The capture kernel has panicked, or halted.
+    Dead,
+    /// A limit was reached.
+    Hung,
+    /// The machine has ended by itself.
+    Ended,
+}
+
+/// Lines below are those of the ISA bus, whose vectors are set aside for them
+/// (arch/x86/include/asm/irq_vectors.h: ISA_IRQ_VECTOR).
+const FIRST_PCI_LINE: u8 = 16;
 
 /// One function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +99,14 @@ impl Function {
 }
 
 impl Census {
-    /// The vectors that PCI functions hold on each CPU. Two functions on one vector count once.
+    /// The vectors that PCI functions hold on each CPU: their messages', and those of the lines that
+    /// they raise. Two functions on one vector count once.
     pub fn vectors(&self) -> BTreeMap<u8, BTreeSet<u8>> {
         let mut vectors = BTreeMap::<u8, BTreeSet<u8>>::new();
-        for (to, vector) in self.functions.values().flat_map(Function::held) {
+        let lines = self.lines.range(FIRST_PCI_LINE..);
+        let lines = lines.filter_map(|(_, line)| line.message.target().filter(|_| !line.masked));
+        let messages = self.functions.values().flat_map(Function::held);
+        for (to, vector) in messages.chain(lines) {
             for cpu in to.cpus() {
                 vectors.entry(cpu).or_default().insert(vector);
             }
@@ -185,9 +211,15 @@ mod tests {
                 ),
             ]
             .into(),
+            lines: [
+                (10, Entry::redirection(0x41)),
+                (17, Entry::redirection(0x51)),
+                (20, Entry::redirection(0x1_0061)),
+            ]
+            .into(),
         };
         let vectors = census.vectors();
-        assert_eq!(vectors[&0], [0x31].into());
+        assert_eq!(vectors[&0], [0x31, 0x51].into());
         assert_eq!(vectors[&1], [0x31, 0x32].into());
         assert_eq!(address(0x1f).to_string(), "00:1f.0");
     }

@@ -68,7 +68,27 @@ pub async fn take(qmp: &mut Qmp) -> Result<Census, CensusError> {
             function.entries = entries.iter().map(Entry::parse).collect();
         }
     }
-    Ok(Census { functions })
+    let dumped = json!({ "command-line": "info pic" });
+    let dumped = qmp.execute_raw("human-monitor-command", dumped, LIMIT);
+    let lines = dumped.await?.as_str().and_then(lines);
+    let lines = lines.ok_or_else(|| not_understood("info pic"))?;
+    Ok(Census { functions, lines })
+}
+
+/// `  pin 4  0x0000000000010000 dest=0 ...`: the first number is the redirection table's entry.
+fn lines(text: &str) -> Option<BTreeMap<u8, Entry>> {
+    let mut lines = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        if words.next() != Some("pin") {
+            continue;
+        }
+        let pin = words.next()?.parse().ok()?;
+        let entry = words.next()?.strip_prefix("0x")?;
+        let entry = u64::from_str_radix(entry, 16).ok()?;
+        lines.insert(pin, Entry::redirection(entry));
+    }
+    Some(lines).filter(|lines| !lines.is_empty())
 }
 
 fn ecam(address: Address) -> u64 {
@@ -168,6 +188,19 @@ mod tests {
         assert_eq!(bytes.len(), 12);
         assert_eq!(words("Cannot access memory\r\n"), None);
         assert_eq!(words("b0000000: 29c08086\n"), None);
+    }
+
+    #[test]
+    fn lines_of_the_io_apic() {
+        let text = "ioapic0: ver=0x20 id=0x00 sel=0x2e (redir[15])\r\n  pin 0  0x0000000000010000 dest=0 \
+                    vec=0   active-hi edge  masked fixed  physical\r\n  pin 20 0x0100000000008841 dest=1 \
+                    vec=65  active-hi level        fixed  logical\r\n  IRR      (none)\r\n";
+        let lines = lines(text).unwrap();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[&0].masked && !lines[&20].masked);
+        for wrong in ["", "pic0: irr=00", "pin 1 none", "pin 300 0x0"] {
+            assert_eq!(super::lines(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
