@@ -1,5 +1,6 @@
 //! Fire drills for kdump: boot a machine, crash it, and prove that a dump was left behind.
 
+pub mod census;
 mod child;
 pub mod cli;
 pub mod console;

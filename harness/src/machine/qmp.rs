@@ -259,11 +259,51 @@ impl Qmp {
             .unwrap_or(Err(QmpError::Timeout { command, limit }))
     }
 
+    /// Runs one command many times, without waiting for each answer before the next is asked.
+    ///
+    /// # Errors
+    /// As [`Qmp::execute_raw`], of the first that fails; `limit` is for all of them.
+    pub async fn execute_many(
+        &mut self,
+        command: &'static str,
+        arguments: Vec<Value>,
+        limit: Duration,
+    ) -> Result<Vec<Value>, QmpError> {
+        /// QEMU queues 8 (monitor/qmp.c: QMP_REQ_QUEUE_LEN_MAX) and reads no more until it has
+        /// answered; what is under way must fit into both sockets meanwhile.
+        const AT_ONCE: usize = 8;
+        if self.broken {
+            return Err(QmpError::Broken);
+        }
+        let all = async {
+            let mut answers = Vec::with_capacity(arguments.len());
+            let mut arguments = arguments.into_iter().peekable();
+            while arguments.peek().is_some() {
+                let mut asked = Vec::new();
+                for arguments in arguments.by_ref().take(AT_ONCE) {
+                    asked.push(self.ask(command, arguments).await?);
+                }
+                for id in asked {
+                    answers.push(self.answer(command, id).await?);
+                }
+            }
+            Ok(answers)
+        };
+        timeout_at(Instant::now() + limit, all)
+            .await
+            .unwrap_or(Err(QmpError::Timeout { command, limit }))
+    }
+
     async fn exchange(
         &mut self,
         command: &'static str,
         arguments: Value,
     ) -> Result<Value, QmpError> {
+        let id = self.ask(command, arguments).await?;
+        self.answer(command, id).await
+    }
+
+    async fn ask(&mut self, command: &'static str, arguments: Value) -> Result<u64, QmpError> {
         self.last_id += 1;
         let id = self.last_id;
         let mut request = serde_json::json!({ "execute": command, "id": id });
@@ -275,6 +315,10 @@ impl Qmp {
         self.broken = true;
         self.writer.write_all(&line).await.map_err(closed)?;
         self.broken = false;
+        Ok(id)
+    }
+
+    async fn answer(&mut self, command: &'static str, id: u64) -> Result<Value, QmpError> {
         loop {
             let mut object = self.read_object().await?;
             if object.get("event").is_some() {

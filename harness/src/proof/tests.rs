@@ -117,6 +117,7 @@ pub(crate) fn outcome(verdict: Verdict, cause: Cause) -> Outcome {
         table,
         granted,
         driver: driver.map(str::to_owned),
+        counted: None,
     };
     Outcome {
         verdict,
@@ -139,7 +140,8 @@ pub(crate) fn outcome(verdict: Verdict, cause: Cause) -> Outcome {
         },
         vectors: Some(Vectors {
             capture_cpus: 1,
-            allocated: if saved { 2 } else { 194 },
+            allocated: Some(if saved { 2 } else { 194 }),
+            used: vec![if saved { 2 } else { 194 }],
         }),
         devices: vec![
             function(

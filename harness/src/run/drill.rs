@@ -1,14 +1,12 @@
 //! One drill, from files to outcome.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use crashdrill_guest::order;
 use crashdrill_guest::report::{self, Report, Role};
-use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -16,19 +14,19 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
+use super::read_back::{has_room, read_back};
 use super::serving::Server;
-use super::{Began, BootPlan, Direct, DrillResult, Event, HarnessError, Job, Plan};
+use super::{Began, DrillResult, Event, HarnessError, Job};
+use crate::census::{self, Moment};
 use crate::console::Terminal;
 use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
 use crate::machine::qmp::{self, Known, QmpError};
 use crate::machine::{Input, Inputs, Machine, MachineError, MachinePlan, Shutdown};
-use crate::scenario::model::Limits;
-use crate::target::{BlockDevice, Content, Target, TargetError};
+use crate::scenario::model::{Chipset, Limits};
 use crate::units::Bytes;
 use crate::verdict::outcome::Phase;
-use crate::verdict::{Dump, End, Recorder, RuleBook, judge};
-use crate::vmcore;
+use crate::verdict::{Counted, Dump, End, Recorder, RuleBook, judge};
 
 /// QEMU writes what the guest prints byte by byte. Reading no more often than this lets the bytes
 /// gather in the pipe, which saves nearly all wake-ups. Nothing waits for it: the end of a machine
@@ -43,8 +41,6 @@ const ANSWER: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_secs(1);
 /// ttyS0 kept byte for byte, at most; a guest that prints more is noisy, not interesting.
 const MAX_CONSOLE: usize = 16 << 20;
-/// A full disk may still have a little less than the largest write of a guest: at most 2 MiB.
-const ROOM: i64 = 4 << 20;
 /// Reports kept byte for byte, at most.
 const MAX_REPORTS: usize = 4 << 20;
 
@@ -64,7 +60,8 @@ pub(super) async fn run(
 
     let begin = Instant::now();
     let (mut server, mut machine) = start(job, &files).await?;
-    let mut watch = Watch::new(begin, job.drill.scenario.limits);
+    let scenario = &job.drill.scenario;
+    let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
     let stop = watch
         .until_over(&mut machine, &mut server, |phase, at| {
             tell(Event::Phase {
@@ -75,16 +72,38 @@ pub(super) async fn run(
         })
         .await?;
     let end = match stop {
-        Stop::Ended => match machine.ended().await {
-            Ok(shutdown) => end_of(&shutdown),
-            Err(error) => {
-                // How far the guest came may still be in the pipes. That they cannot be read is
-                // no news beside QEMU's death.
-                let _ = watch.drain(&mut machine).await;
-                return Err(watch.died(error));
+        Stop::Ended => {
+            // QEMU has stopped the machine and waits: what it was remains to be seen.
+            if machine
+                .qmp
+                .shutdown()
+                .is_some_and(|shutdown| shutdown.guest)
+            {
+                let moment = match watch.recorder.terminal() {
+                    // It resets itself by panic=.
+                    Some(Terminal::Panicked) => Moment::Dead,
+                    _ => Moment::Ended,
+                };
+                watch.count(&mut machine, moment).await?;
+                order(&mut machine, "quit").await?;
             }
-        },
+            match machine.ended().await {
+                Ok(shutdown) => end_of(&shutdown),
+                Err(error) => {
+                    // How far the guest came may still be in the pipes. That they cannot be read is
+                    // no news beside QEMU's death.
+                    let _ = watch.drain(&mut machine).await;
+                    return Err(watch.died(error));
+                }
+            }
+        }
         Stop::Enough(end) => {
+            let moment = match end {
+                End::Silent(_) | End::TotalLimit(_) => Moment::Hung,
+                _ => Moment::Dead,
+            };
+            order(&mut machine, "stop").await?;
+            watch.count(&mut machine, moment).await?;
             machine.kill().await?;
             end
         }
@@ -98,6 +117,7 @@ pub(super) async fn run(
 
     let Watch {
         recorder,
+        counted,
         console,
         reports,
         timeline,
@@ -109,7 +129,7 @@ pub(super) async fn run(
     if !matches!(dump, Dump::Found(_)) {
         has_room(&files)?;
     }
-    let evidence = recorder.finish(end, dump, job.plan.expectations.clone());
+    let evidence = recorder.finish(end, dump, counted, job.plan.expectations.clone());
     Ok(DrillResult {
         outcome: judge(&evidence),
         console,
@@ -131,7 +151,9 @@ async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine)
         files.disks.as_slice(),
         files.medium.as_ref(),
     );
-    let start = |link| boot(job, &job.plan.machine, &job.image, own, link);
+    // A machine that has ended is counted before its QEMU ends.
+    let more = ["-no-shutdown".into()];
+    let start = |link| boot(job, &job.plan.machine, &job.image, own, link, &more);
     let (Some(plan), Some(image), Some(server)) = (job.plan.server(), &job.server, &files.server)
     else {
         return Ok((None, start(None).await?));
@@ -150,6 +172,7 @@ pub(super) async fn boot(
     image: &Image,
     (initramfs, disks, medium): (&File, &[File], Option<&File>),
     link: Option<BorrowedFd<'_>>,
+    more: &[OsString],
 ) -> Result<Machine, MachineError> {
     let kernel = match &image.kernel.boot {
         BootKernel::Pvh(path) | BootKernel::BzImage(path) => Input::Path(path),
@@ -161,7 +184,7 @@ pub(super) async fn boot(
         medium: medium.map(|file| Input::Open(file.as_fd())),
         link,
     };
-    Machine::start(job.qemu.command(), machine, &inputs).await
+    Machine::start_with(job.qemu.command(), machine, &inputs, more).await
 }
 
 /// Why the watch is over.
@@ -200,10 +223,16 @@ struct Watch {
     waits_for_server: bool,
     /// The first kernel is about to be crashed, or has been.
     crashing: bool,
+    /// Of the capture kernel.
+    counted: Vec<Counted>,
+    /// The configuration space of a `pc` lies behind ports, where it cannot be read from outside.
+    countable: bool,
+    /// The capture kernel's drivers have just been loaded.
+    drivers_loaded: bool,
 }
 
 impl Watch {
-    fn new(begin: Instant, limits: Limits) -> Self {
+    fn new(begin: Instant, limits: Limits, chipset: Chipset) -> Self {
         Self {
             begin,
             limits,
@@ -223,7 +252,29 @@ impl Watch {
             starved_at_last_byte: Duration::ZERO,
             waits_for_server: false,
             crashing: false,
+            counted: Vec::new(),
+            countable: chipset == Chipset::Q35,
+            drivers_loaded: false,
         }
+    }
+
+    /// Counts the vectors of a stopped machine, if it is in its capture kernel.
+    async fn count(&mut self, machine: &mut Machine, moment: Moment) -> Result<(), HarnessError> {
+        if self.countable && self.recorder.phase() >= Phase::CaptureKernel {
+            let census = census::take(&mut machine.qmp).await?;
+            self.counted.push(Counted { moment, census });
+        }
+        Ok(())
+    }
+
+    /// The same while the machine runs, once its capture kernel has all its drivers.
+    async fn count_drivers(&mut self, machine: &mut Machine) -> Result<(), HarnessError> {
+        if !std::mem::take(&mut self.drivers_loaded) || !self.counted.is_empty() {
+            return Ok(());
+        }
+        order(machine, "stop").await?;
+        self.count(machine, Moment::DriversLoaded).await?;
+        order(machine, "cont").await
     }
 
     async fn until_over(
@@ -245,6 +296,7 @@ impl Watch {
                     }
                     next_read = Instant::now() + GATHER;
                     self.console(&mut serial, &tell);
+                    self.count_drivers(machine).await?;
                     if let Some(end) = self.terminal() {
                         return Ok(Stop::Enough(end));
                     }
@@ -255,6 +307,7 @@ impl Watch {
                     }
                     next_read = Instant::now() + GATHER;
                     self.report(&mut reports)?;
+                    self.count_drivers(machine).await?;
                     self.hold_for(server, machine).await?;
                 }
                 ready = becomes_ready(server) => {
@@ -337,6 +390,8 @@ impl Watch {
         self.starved_at_last_byte = self.starved;
         keep(&mut self.console, bytes, MAX_CONSOLE);
         for mark in self.recorder.console(bytes) {
+            // A distribution's own capture kernel has no other way to tell.
+            self.drivers_loaded |= mark.phase == Phase::Saving;
             let at = self.begin.elapsed();
             tell(mark.phase, at);
             self.timeline.push(Began {
@@ -361,6 +416,9 @@ impl Watch {
                     self.capture_total = Some(Bytes(memory));
                 }
                 Report::Crashing { .. } => self.crashing = true,
+                Report::Interrupts { ref after, .. } if after == "end" => {
+                    self.drivers_loaded = self.capture_total.is_some();
+                }
                 Report::Saved { memory_low, .. } => {
                     self.capture_memory = self
                         .capture_total
@@ -445,108 +503,6 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
-fn channel(what: &'static str) -> impl Fn(io::Error) -> HarnessError {
+pub(super) fn channel(what: &'static str) -> impl Fn(io::Error) -> HarnessError {
     move |source| HarnessError::Io { what, source }
-}
-
-/// Some of QEMU's controllers (nvme in 7.2) tell only the guest that the host's disk is full. A
-/// drill that leaves no dump there proves nothing.
-fn has_room(files: &Assembled) -> Result<(), HarnessError> {
-    let server = files.server.iter().flat_map(|server| &server.disks);
-    for disk in files.disks.iter().chain(server) {
-        let size = disk
-            .metadata()
-            .map_err(channel("looking at the disk"))?
-            .len();
-        let end = i64::try_from(size).unwrap_or(i64::MAX - ROOM);
-        // Behind the end, and without moving it: what the disk holds stays as it is.
-        let room = fallocate(disk, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, ROOM);
-        if let Err(error @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) = room {
-            return Err(HarnessError::Disk(error.desc().to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// What the host finds.
-fn read_back(job: &Job, files: &Assembled) -> Dump {
-    match &job.plan.boot {
-        BootPlan::Direct(direct) => read_back_direct(&job.plan, direct, files),
-        // The root disk is the only one.
-        BootPlan::Disk(distribution) => match files.disks.first() {
-            Some(disk) => read_disk(&job.plan, disk, &job.plan.dump_directory, |device| {
-                Target::open(&distribution.root.device(device)?)
-            }),
-            None => Dump::NotLookedFor,
-        },
-    }
-}
-
-/// What is on the dump target, or else on the root file system, to which `dump_to_rootfs` goes.
-fn read_back_direct(plan: &Plan, direct: &Direct, files: &Assembled) -> Dump {
-    let disks = || {
-        let disks = plan.machine.file_disks().zip(&direct.contents);
-        disks
-            .zip(&files.disks)
-            .map(|(((function, _), content), disk)| (function, content, disk))
-    };
-    let raw = matches!(direct.capture.order.target, order::Target::Raw { .. });
-    let target = disks().find(|(function, ..)| function.target);
-    let remote = direct.capture.order.target.network().is_some();
-    let servers = files
-        .server
-        .as_ref()
-        .and_then(|server| server.disks.first());
-    let directory = plan.dump_directory.as_str();
-    let on_target = match target {
-        _ if remote => match servers {
-            Some(disk) => read_disk(plan, disk, directory, Target::open),
-            // Without a server there is none on any.
-            None => Dump::None,
-        },
-        None => Dump::NotLookedFor,
-        Some((_, _, disk)) if raw => {
-            read_disk(plan, disk, directory, |device| Ok(Target::raw(device)))
-        }
-        // Nothing but a file system can hold one.
-        Some((_, Content::Blank, _)) => Dump::None,
-        Some((_, Content::Filesystem(_), disk)) => read_disk(plan, disk, directory, Target::open),
-    };
-    if matches!(on_target, Dump::Found(_)) || direct.capture.order.failure_action.root().is_none() {
-        return on_target;
-    }
-    let root = disks().find(|(function, ..)| function.root);
-    // Not below what a server exports.
-    let own = format!("/{}", direct.capture.order.path.trim_start_matches('/'));
-    match root.map(|(_, _, disk)| read_disk(plan, disk, &own, Target::open)) {
-        None | Some(Dump::None) => on_target,
-        Some(on_root) => on_root,
-    }
-}
-
-fn read_disk(
-    plan: &Plan,
-    disk: &File,
-    directory: &str,
-    open: impl FnOnce(&BlockDevice) -> Result<Target, TargetError>,
-) -> Dump {
-    let device = BlockDevice::whole(disk).map_err(TargetError::Disk);
-    let found = device.and_then(|device| {
-        let target = open(&device)?;
-        let found = target.find_dumps(directory)?;
-        match found.dumps.into_iter().next() {
-            Some(dump) => target
-                .open_dump(&dump.path)
-                .map(|reader| Some((dump, reader))),
-            None => Ok(None),
-        }
-    });
-    match found {
-        Err(error) => Dump::Unreadable(error.to_string()),
-        Ok(None) => Dump::None,
-        Ok(Some((dump, reader))) => match vmcore::inspect(&reader, reader.len()) {
-            Ok(inspection) => Dump::Found(inspection.outcome(&plan.token)),
-            Err(error) => Dump::Unreadable(format!("{}: {error}", dump.name)),
-        },
-    }
 }

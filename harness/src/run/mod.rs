@@ -8,6 +8,7 @@ mod keep;
 mod known;
 mod plan;
 mod prepare;
+mod read_back;
 mod schedule;
 mod serving;
 
@@ -30,6 +31,7 @@ pub use prepare::{
 };
 pub use schedule::{Capacity, Load, all, one};
 
+use crate::census::CensusError;
 use crate::image::{Image, Qemu};
 use crate::machine::MachineError;
 use crate::scenario::Drill;
@@ -122,6 +124,9 @@ pub enum HarnessError {
     /// The drill's image could not be made ready.
     #[error("{0}")]
     Image(String),
+    /// The machine's vectors could not be counted.
+    #[error(transparent)]
+    Census(#[from] CensusError),
     /// An archive or a disk could not be made.
     #[error("cannot make {what}: {source}")]
     Assemble {

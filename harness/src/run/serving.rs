@@ -48,7 +48,7 @@ impl Server {
         cable: BorrowedFd<'_>,
     ) -> Result<Self, MachineError> {
         let own = (&files.initramfs, &files.disks[..], None);
-        let machine = boot(job, &plan.machine, image, own, Some(cable)).await?;
+        let machine = boot(job, &plan.machine, image, own, Some(cable), &[]).await?;
         let device = plan.machine.target().map(|function| function.id());
         Ok(Self {
             machine,

@@ -9,6 +9,7 @@ use super::RuleBook;
 use super::hits::Hits;
 use super::log::LogReader;
 use super::outcome::{Phase, Vmcore};
+use crate::census::{Census, Moment};
 use crate::console::boots::Began;
 use crate::console::splat::Splat;
 use crate::console::{Line, Terminal};
@@ -32,12 +33,23 @@ pub struct Evidence {
     pub splats: Vec<Spotted>,
     /// What both /init told, in the order in which they told it.
     pub reports: Vec<Report>,
+    /// The vectors that the capture kernel's devices held, in the order of time.
+    pub counted: Vec<Counted>,
     /// How the machine ended.
     pub end: End,
     /// What the host read back from the target.
     pub dump: Dump,
     /// What the drill was set up to do; none for somebody's log.
     pub expectations: Option<Expectations>,
+}
+
+/// Vectors, counted from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// When.
+    pub moment: Moment,
+    /// What there was.
+    pub census: Census,
 }
 
 /// A kernel's report, and where it stands.
@@ -110,6 +122,16 @@ impl Evidence {
         self.phases
             .last()
             .map_or(Phase::Firmware, |began| began.phase)
+    }
+
+    /// The first census that tells: with all drivers loaded, or else of a dead machine. A kernel
+    /// that has ended by itself has taken its devices' vectors away before.
+    pub fn census(&self) -> Option<&Census> {
+        let telling = |counted: &&Counted| counted.moment != Moment::Ended;
+        self.counted
+            .iter()
+            .find(telling)
+            .map(|counted| &counted.census)
     }
 
     /// Reports of the first kernel's /init.
@@ -188,7 +210,13 @@ impl Recorder {
     }
 
     /// The machine has ended and the target has been looked at.
-    pub fn finish(self, end: End, dump: Dump, expectations: Expectations) -> Evidence {
+    pub fn finish(
+        self,
+        end: End,
+        dump: Dump,
+        counted: Vec<Counted>,
+        expectations: Expectations,
+    ) -> Evidence {
         let Self { log, reports, .. } = self;
         // What comes after the first crash and its capture kernel is no drill any more.
         let log = log.finish();
@@ -196,6 +224,7 @@ impl Recorder {
         evidence.any_phase = false;
         evidence.phases = log.first_cycle;
         evidence.reports = reports;
+        evidence.counted = counted;
         evidence.end = end;
         evidence.dump = dump;
         evidence.expectations = Some(expectations);
@@ -240,7 +269,12 @@ mod tests {
         assert!(recorder.tail.size <= TAIL);
         let last = recorder.last_lines(1);
         assert_eq!((last[0].number, last[0].text.as_str()), (30_002, "last"));
-        let evidence = recorder.finish(End::PoweredOff, Dump::None, Expectations::default());
+        let evidence = recorder.finish(
+            End::PoweredOff,
+            Dump::None,
+            Vec::new(),
+            Expectations::default(),
+        );
         assert_eq!(evidence.phase(), Phase::FirstKernel);
     }
 }

@@ -275,6 +275,7 @@ impl Log {
             hits: Hits::default(),
             splats: Vec::new(),
             reports: Vec::new(),
+            counted: Vec::new(),
             end: End::LogEnds,
             dump: Dump::NotLookedFor,
             expectations: None,

@@ -13,7 +13,7 @@ mod rules;
 mod told;
 
 pub use book::{RuleBook, RulesError};
-pub use evidence::{Dump, End, Evidence, Expectations, Recorder, Spotted};
+pub use evidence::{Counted, Dump, End, Evidence, Expectations, Recorder, Spotted};
 pub use judge::{Finding, Judgement, assess, judge};
 pub(crate) use judge::{quotes, quotes_of};
 pub use log::{Log, LogReader};

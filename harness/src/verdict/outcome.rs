@@ -112,14 +112,25 @@ impl Phase {
     pub const LAST: Phase = Phase::Saved;
 }
 
-/// Vectors of the capture kernel, as it counted them itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Vectors of the capture kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Vectors {
     /// CPUs online in the capture kernel.
     pub capture_cpus: u32,
-    /// MSI and MSI-X vectors allocated after the last driver was loaded.
-    pub allocated: u32,
+    /// MSI and MSI-X vectors allocated after the last driver was loaded, as the kernel counts them
+    /// itself; none if it did not come so far.
+    pub allocated: Option<u32>,
+    /// Vectors that PCI devices hold on each CPU, counted from outside: messages that may be sent,
+    /// and open interrupt lines. None where nobody could count.
+    pub used: Vec<u32>,
+}
+
+impl Vectors {
+    /// As the kernel counts them, or else as they were counted from outside.
+    pub fn in_use(&self) -> u32 {
+        self.allocated.unwrap_or_else(|| self.used.iter().sum())
+    }
 }
 
 /// One PCI function in the capture kernel.
@@ -132,8 +143,12 @@ pub struct Function {
     pub device: String,
     /// Entries of the MSI-X table.
     pub table: u16,
-    /// Vectors that the driver holds.
+    /// Vectors that the driver holds, as the kernel says; or, of one that died before it could
+    /// say, as counted from outside.
     pub granted: u16,
+    /// Messages that the device may send, counted from outside, where that is not the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u16>,
     /// Driver, if one is bound.
     pub driver: Option<String>,
 }

@@ -83,14 +83,14 @@ fn arrow(before: &str, after: &str) -> Text {
 
 fn result(page: &mut Page, proof: &Proof, before: &Outcome, after: &Outcome, width: usize) {
     let column = |outcome: &Outcome, side: &Side| {
-        let vectors = outcome.vectors;
+        let vectors = outcome.vectors.as_ref();
         [
             outcome.verdict.to_string(),
             outcome.cause.to_string(),
             outcome.phase.to_string(),
             outcome.vmcore.as_ref().map_or("none".to_owned(), dump),
             vectors.map_or("-".to_owned(), |seen| seen.capture_cpus.to_string()),
-            vectors.map_or("-".to_owned(), |seen| seen.allocated.to_string()),
+            vectors.map_or("-".to_owned(), |seen| seen.in_use().to_string()),
             memory(side, outcome),
             outcome.machine.clone(),
             times(side, outcome),

@@ -48,7 +48,7 @@ const BUG: &str = "[    2.763117] kernel BUG at arch/x86/kernel/apic/io_apic.c:1
 fn console(log: &[u8], end: End) -> Evidence {
     let mut recorder = Recorder::new(RuleBook::builtin());
     recorder.console(log);
-    recorder.finish(end, Dump::NotLookedFor, Expectations::default())
+    recorder.finish(end, Dump::NotLookedFor, Vec::new(), Expectations::default())
 }
 
 fn captured(tail: &str, end: End) -> Outcome {
@@ -150,7 +150,8 @@ fn real_logs() {
             _ => Terminal::PoweringOff,
         };
         assert_eq!(recorder.terminal(), Some(terminal), "{name}");
-        let evidence = recorder.finish(end, Dump::NotLookedFor, Expectations::default());
+        let evidence =
+            recorder.finish(end, Dump::NotLookedFor, Vec::new(), Expectations::default());
         let reached: Vec<Phase> = evidence.phases.iter().map(|mark| mark.phase).collect();
         assert_eq!(reached, phases, "{name}");
         let outcome = judge(&evidence);
@@ -509,7 +510,7 @@ fn drill(tail: &str, end: End, dump: Dump, reports: Vec<Report>) -> Evidence {
         machine: "q35, qemu64".to_owned(),
         ..Expectations::default()
     };
-    recorder.finish(end, dump, expectations)
+    recorder.finish(end, dump, Vec::new(), expectations)
 }
 
 fn interrupts() -> Report {
@@ -572,6 +573,7 @@ evidence:
 vectors:
   capture-cpus: 1
   allocated: 194
+  used: []
 devices:
 - slot: 00:04.0
   device: 1af4:1003
@@ -614,6 +616,7 @@ evidence:
 vectors:
   capture-cpus: 1
   allocated: 194
+  used: []
 devices: []
 vmcore:
   format: kdump-compressed
@@ -893,7 +896,12 @@ fn not_armed_by_reports_alone() {
         status: Exit::Code(255),
         loaded: false,
     });
-    let evidence = recorder.finish(End::PoweredOff, Dump::None, Expectations::default());
+    let evidence = recorder.finish(
+        End::PoweredOff,
+        Dump::None,
+        Vec::new(),
+        Expectations::default(),
+    );
     let outcome = judge(&evidence);
     assert_eq!(
         was(&outcome),
@@ -961,7 +969,7 @@ proptest! {
         for pair in cuts.windows(2) {
             marks.extend(recorder.console(&log[pair[0]..pair[1]]));
         }
-        let evidence = recorder.finish(End::Panicked, Dump::NotLookedFor, Expectations::default());
+        let evidence = recorder.finish(End::Panicked, Dump::NotLookedFor, Vec::new(), Expectations::default());
         prop_assert_eq!(&marks, &whole.phases);
         prop_assert_eq!(evidence, whole);
     }
