@@ -104,9 +104,6 @@ pub enum ImageError {
         /// What is wrong with it.
         source: Box<ArchiveError>,
     },
-    /// A source that is not there yet.
-    #[error("{0}")]
-    Url(String),
     /// A local image borrows from another local image.
     #[error(
         "image {image}: userland `{lender}` has none of its own to lend; name an image whose source is apt, such as debian-12"
