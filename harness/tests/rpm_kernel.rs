@@ -1,6 +1,5 @@
 //! A drill on a kernel out of an RPM package: Debian's, packed by the `rpm` crate and signed with the
 //! test key.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;
 use std::fs;
