@@ -71,7 +71,7 @@ pub enum ImageError {
     },
     /// The packages hold a kernel without its modules.
     #[error(
-        "image {image}: the packages hold kernel {release} and not its modules{}",
+        "image {image}: there is kernel {release} in it and not its modules{}",
         their_packages(others)
     )]
     NoModules {
@@ -137,12 +137,12 @@ pub enum ImageError {
 
 fn one_kernel(found: &[String]) -> String {
     match found.is_empty() {
-        true => "the packages hold 0 kernels, neither boot/vmlinuz-RELEASE nor \
+        true => "there is no kernel in it, neither boot/vmlinuz-RELEASE nor \
                  lib/modules/RELEASE/vmlinuz; add the package of one: `linux-image-amd64` of \
                  Debian, `kernel` of RHEL 7, `kernel-core` since RHEL 8"
             .to_owned(),
         false => format!(
-            "the packages hold {} kernels ({}), but one is needed; leave out the packages of the others",
+            "there are {} kernels in it ({}), but one is needed; leave out the others",
             found.len(),
             found.join(", ")
         ),
