@@ -168,7 +168,7 @@ fn not_one_kernel() {
     .sorted()
     .unwrap_err();
     assert!(
-        error.contains(&format!("2 kernels ({RELEASE}, 4.18.0-1.el8.x86_64)")),
+        error.contains(&format!("2 kernels in it ({RELEASE}, 4.18.0-1.el8.x86_64)")),
         "{error}"
     );
 }
