@@ -25,7 +25,7 @@ pub use plan::{
     BadPattern, BootPlan, Direct, DiskProblem, Plan, PlanError, RemoteError, ServerPlan, Shell,
     Stage, Supplies, TextFile,
 };
-pub use prepare::{MissingImage, PrepareError, Prepared, prepare, prepare_possible};
+pub use prepare::{MissingImage, PrepareError, Prepared, prepare, prepare_plan, prepare_possible};
 pub use schedule::{Capacity, Load, all, one};
 
 use crate::image::{Image, Qemu};

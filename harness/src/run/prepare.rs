@@ -106,22 +106,7 @@ pub fn prepare_possible(
         let Some(image) = images.opened.get(&drill.scenario.image).cloned() else {
             continue;
         };
-        let token = token().map_err(PrepareError::Random)?;
-        let remote = match drill.scenario.is_remote() {
-            true => Some(supplies.get(project, cache, &image, progress)?),
-            false => None,
-        };
-        let seeds = [
-            seed().map_err(PrepareError::Random)?,
-            seed().map_err(PrepareError::Random)?,
-        ];
-        let given = remote.as_ref().map(|(image, keys)| Supplies {
-            image,
-            keys,
-            seeds: &seeds,
-        });
-        let mut plan = Plan::new(&drill, &image, given, &token, shell)
-            .map_err(|error| Box::new(drill.refuse(&problems(&drill, &error))))?;
+        let (mut plan, server) = supplies.plan(project, cache, &drill, &image, shell, progress)?;
         plan.machine.accel = accel.accel;
         if let Some(server) = plan.server_mut() {
             server.machine.accel = accel.accel;
@@ -138,7 +123,7 @@ pub fn prepare_possible(
             drill,
             plan,
             image,
-            server: remote.map(|(image, _)| image),
+            server,
             qemu: qemu.clone(),
         });
     }
@@ -148,6 +133,24 @@ pub fn prepare_possible(
         accel,
         qemu,
     })
+}
+
+/// The plan of a drill and the image that it runs on, without a QEMU to run it.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub fn prepare_plan(
+    project: &Project,
+    cache: &Cache,
+    drill: &Drill,
+    progress: &dyn Progress,
+) -> Result<(Plan, Arc<Image>), PrepareError> {
+    let load = |name: &str| Manifest::load(&project.image(name));
+    let manifest = manifest(project, drill)?;
+    let image = Arc::new(Image::open(&manifest, &load, cache, progress)?);
+    let mut supplies = Remote::default();
+    let (plan, _) = supplies.plan(project, cache, drill, &image, Shell::No, progress)?;
+    Ok((plan, image))
 }
 
 struct Images {
@@ -173,19 +176,7 @@ fn images(
         if images.contains_key(name) {
             continue;
         }
-        if !project.image(name).is_file() {
-            let problem = Problem::new(
-                Path::default().key("image"),
-                format!("there is no image `{name}`"),
-            );
-            let known = known_images(project);
-            let help = match suggest::closest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("images/ holds {}", known.join(", ")),
-            };
-            return Err(Box::new(drill.refuse(&[problem.help(help)])).into());
-        }
-        let manifest = load(name)?;
+        let manifest = manifest(project, drill)?;
         match Image::open(&manifest, &load, cache, progress) {
             Ok(image) => {
                 images.insert(name.clone(), Arc::new(image));
@@ -202,11 +193,58 @@ fn images(
     })
 }
 
+/// The manifest of a drill's image.
+fn manifest(project: &Project, drill: &Drill) -> Result<Manifest, PrepareError> {
+    let name = &drill.scenario.image;
+    if !project.image(name).is_file() {
+        let problem = Problem::new(
+            Path::default().key("image"),
+            format!("there is no image `{name}`"),
+        );
+        let known = known_images(project);
+        let help = match suggest::closest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("images/ holds {}", known.join(", ")),
+        };
+        return Err(Box::new(drill.refuse(&[problem.help(help)])).into());
+    }
+    Ok(Manifest::load(&project.image(name))?)
+}
+
 /// What drills over the network share: fetched for the first, and only then.
 #[derive(Default)]
 struct Remote(Option<(Arc<Image>, Keys)>);
 
 impl Remote {
+    /// The plan of one drill, and the image of its dump server.
+    fn plan(
+        &mut self,
+        project: &Project,
+        cache: &Cache,
+        drill: &Drill,
+        image: &Image,
+        shell: Shell,
+        progress: &dyn Progress,
+    ) -> Result<(Plan, Option<Arc<Image>>), PrepareError> {
+        let token = token().map_err(PrepareError::Random)?;
+        let remote = match drill.scenario.is_remote() {
+            true => Some(self.get(project, cache, image, progress)?),
+            false => None,
+        };
+        let seeds = [
+            seed().map_err(PrepareError::Random)?,
+            seed().map_err(PrepareError::Random)?,
+        ];
+        let given = remote.as_ref().map(|(image, keys)| Supplies {
+            image,
+            keys,
+            seeds: &seeds,
+        });
+        let plan = Plan::new(drill, image, given, &token, shell)
+            .map_err(|error| Box::new(drill.refuse(&problems(drill, &error))))?;
+        Ok((plan, remote.map(|(image, _)| image)))
+    }
+
     fn get(
         &mut self,
         project: &Project,

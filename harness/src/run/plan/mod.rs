@@ -10,6 +10,7 @@ mod drivers;
 mod fidelity;
 mod remote;
 mod server;
+mod vectors;
 
 pub(super) use capture::APPLETS;
 pub use disks::DiskProblem;

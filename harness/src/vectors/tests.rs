@@ -1,0 +1,310 @@
+use super::*;
+use crate::machine::catalogue;
+use crate::scenario::model::{Device as Line, Machine};
+use crate::units::{Cpus, TableSize};
+
+fn kernel(release: &str) -> Kernel {
+    Kernel::of_release(release).unwrap()
+}
+
+/// The RHEL 7.3 kernel of the measurements was built without IA32 emulation.
+fn measured_3_10() -> Kernel {
+    Kernel {
+        ia32: false,
+        ..kernel("3.10.0-514")
+    }
+}
+
+fn line(device: DeviceKind, msix: Option<u16>, count: u16) -> Line {
+    Line {
+        device,
+        msix: msix.map(|size| TableSize::new(size).unwrap()),
+        count,
+        slots: None,
+        target: false,
+        root: false,
+        size: None,
+        filesystem: None,
+        line: None,
+    }
+}
+
+fn slots(slots: &[&str]) -> Option<Vec<Slot>> {
+    Some(slots.iter().map(|slot| slot.parse().unwrap()).collect())
+}
+
+fn machine(cpus: u16, devices: Vec<Line>) -> MachinePlan {
+    MachinePlan::new(&Machine {
+        cpus: Cpus(cpus.try_into().unwrap()),
+        devices,
+        ..Machine::default()
+    })
+    .unwrap()
+}
+
+fn loaded(names: &[&str]) -> Vec<Driver> {
+    let driver = |name: &&str| Driver {
+        name: (*name).to_owned(),
+        kept_out_by: None,
+    };
+    names.iter().map(driver).collect()
+}
+
+/// All drivers of the machine's devices.
+fn setting(kernel: Kernel, machine: &MachinePlan, commandline: &str) -> Setting {
+    Setting::new(kernel, machine, commandline, 0, loaded(&machine.drivers()))
+}
+
+fn granted(prediction: &Prediction) -> Vec<(&str, u32)> {
+    let devices = prediction.devices.iter();
+    devices
+        .filter(|device| !device.device.contains(':'))
+        .map(|device| (device.device, device.granted))
+        .collect()
+}
+
+#[test]
+fn releases() {
+    for (release, version) in [
+        ("3.10.0-693.5.2.el7.x86_64", Some((3, 10))),
+        ("6.1.0-50-amd64", Some((6, 1))),
+        ("6.12", Some((6, 12))),
+        ("5.14-rc3", Some((5, 14))),
+        ("7", None),
+        ("vmlinuz", None),
+        ("", None),
+        ("99999.1", None),
+    ] {
+        assert_eq!(
+            Kernel::of_release(release).map(|kernel| kernel.version),
+            version,
+            "{release}"
+        );
+    }
+}
+
+/// Facts: 190 beyond the 16 ISA vectors on 3.10, 195 on 6.1.
+#[test]
+fn the_budget_is_what_was_measured() {
+    assert_eq!(measured_3_10().for_devices(), 190);
+    for (release, vectors) in [
+        ("3.10.0-514.el7", 189),
+        ("4.18.0-477.el8", 195),
+        ("5.14.0-427.el9", 195),
+        ("6.1.0-50-amd64", 195),
+        ("6.12.0", 195),
+    ] {
+        assert_eq!(kernel(release).for_devices(), vectors, "{release}");
+    }
+}
+
+/// Facts: table as the guest sees it, vectors on one CPU, on four.
+#[test]
+fn each_driver_takes_what_was_measured() {
+    use DeviceKind::*;
+    for (device, table, one, four) in [
+        (VirtioSerial, Some(64), 64, 64),
+        (VirtioSerial, Some(256), 2, 256),
+        (VirtioSerial, Some(3), 3, 3),
+        (VirtioSerial, Some(16), 16, 16),
+        (VirtioNet, Some(32), 3, 3),
+        (Nvme, Some(96), 2, 5),
+        (VirtioScsi, Some(67), 4, 7),
+        (VirtioBlk, Some(65), 2, 5),
+        (Vmxnet3, None, 3, 5),
+        (E1000e, None, 3, 3),
+        (Igb, None, 3, 9),
+        (MegasasGen2, None, 1, 1),
+        (Xhci, None, 2, 5),
+        (PcieRootPort, None, 1, 1),
+    ] {
+        let machine = machine(8, vec![line(device, table, 1)]);
+        for (cpus, vectors) in [(1, one), (4, four)] {
+            let setting = setting(kernel("6.1.0"), &machine, &format!("nr_cpus={cpus}"));
+            let prediction = predict(&setting);
+            assert_eq!(
+                prediction.devices[0].granted,
+                vectors,
+                "{} on {cpus}",
+                catalogue::entry(device).name
+            );
+        }
+    }
+    let large = machine(8, vec![line(VirtioSerial, Some(1024), 1)]);
+    for (cpus, vectors) in [(1, 2), (8, 1024)] {
+        let setting = setting(kernel("6.1.0"), &large, &format!("nr_cpus={cpus}"));
+        assert_eq!(predict(&setting).devices[0].granted, vectors);
+    }
+}
+
+/// Facts: with four possible CPUs and `maxcpus=1` nvme took 5, virtio-blk 5, virtio-scsi 7.
+#[test]
+fn maxcpus_leaves_cpus_possible() {
+    use DeviceKind::*;
+    let devices = vec![
+        line(Nvme, None, 1),
+        line(VirtioBlk, Some(65), 1),
+        line(VirtioScsi, Some(67), 1),
+    ];
+    let machine = machine(4, devices);
+    let prediction = predict(&setting(kernel("6.1.0"), &machine, "maxcpus=1"));
+    let mut granted = granted(&prediction);
+    granted.sort_unstable();
+    assert_eq!(
+        granted,
+        [("nvme", 5), ("virtio-blk", 5), ("virtio-scsi", 7)]
+    );
+    assert_eq!((prediction.cpus, prediction.possible_cpus), (1, 4));
+    // The spread ones lie on the CPUs that do not run.
+    assert_eq!(prediction.taken, (1 + 1) + (1 + 1) + (3 + 1));
+}
+
+/// Facts: these fill one CPU of 6.1 to the last vector, and nvme, loaded last, fails.
+#[test]
+fn fills_of_one_cpu() {
+    use DeviceKind::*;
+    let fills = [
+        vec![
+            line(VirtioSerial, Some(64), 2),
+            line(VirtioSerial, Some(16), 3),
+            line(VirtioSerial, Some(3), 8),
+        ],
+        vec![
+            line(VirtioSerial, Some(64), 3),
+            line(VirtioSerial, Some(3), 1),
+        ],
+    ];
+    for fill in fills {
+        for (target, got) in [
+            (Nvme, Got::Nothing),
+            (Mptsas1068, Got::Nothing),
+            (Vmxnet3, Got::Refused),
+        ] {
+            let mut devices = fill.clone();
+            devices.push(Line {
+                target: true,
+                ..line(target, None, 1)
+            });
+            let machine = machine(4, devices);
+            let full = predict(&setting(kernel("6.1.0"), &machine, "nr_cpus=1"));
+            assert_eq!((full.available, full.taken), (195, 195));
+            let last = full.devices.last().unwrap();
+            assert_eq!(last.got, got, "{}", last.device);
+            let more = predict(&setting(kernel("6.1.0"), &machine, "nr_cpus=4"));
+            assert!(more.first_refused().is_none(), "{more:?}");
+            assert!(full.needed_cpus == Some(2), "{:?}", full.needed_cpus);
+        }
+    }
+}
+
+/// Facts: nothing is left, and ahci still gets a shared line.
+#[test]
+fn a_line_that_another_device_has_is_there() {
+    use DeviceKind::*;
+    let machine = machine(
+        1,
+        vec![
+            Line {
+                slots: slots(&["0x4", "0x8", "0xc"]),
+                ..line(VirtioSerial, Some(64), 3)
+            },
+            // 192, 194, and the third of these falls back to its line.
+            Line {
+                slots: slots(&["0x10", "0x14"]),
+                ..line(VirtioSerial, Some(64), 2)
+            },
+            Line {
+                slots: slots(&["0x18"]),
+                target: true,
+                ..line(Ahci, None, 1)
+            },
+        ],
+    );
+    let prediction = predict(&setting(kernel("6.1.0"), &machine, "nr_cpus=1"));
+    let got: Vec<_> = prediction
+        .devices
+        .iter()
+        .map(|device| (device.slot.as_str(), device.granted, &device.got))
+        .collect();
+    assert_eq!(
+        got,
+        [
+            ("00:04.0", 64, &Got::All),
+            ("00:08.0", 64, &Got::All),
+            ("00:0c.0", 64, &Got::All),
+            ("00:10.0", 2, &Got::Fewer),
+            ("00:14.0", 0, &Got::Line),
+            ("00:18.0", 0, &Got::Line),
+            ("00:1f.2", 0, &Got::Nothing),
+        ]
+    );
+}
+
+/// Facts: the recipe of the 3.10 kernel. A root port and the fillers' shared line take two, so that
+/// 188 vectors are left, and the target has a line of its own that gets none.
+fn recipe(cpus: u16, apic: Apic) -> MachinePlan {
+    use DeviceKind::*;
+    let filler = |slot, table| Line {
+        slots: slots(&[slot]),
+        ..line(VirtioSerial, Some(table), 1)
+    };
+    MachinePlan::new(&Machine {
+        cpus: Cpus(cpus.try_into().unwrap()),
+        apic,
+        devices: vec![
+            Line {
+                slots: slots(&["0x14"]),
+                ..line(PcieRootPort, None, 1)
+            },
+            filler("0x4", 64),
+            filler("0x8", 64),
+            filler("0xc", 60),
+            Line {
+                slots: slots(&["0x5"]),
+                target: true,
+                ..line(Nvme, None, 1)
+            },
+        ],
+        ..Machine::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn the_recipe_of_3_10() {
+    let machine = recipe(1, Apic::Auto);
+    let prediction = predict(&setting(measured_3_10(), &machine, "nr_cpus=1"));
+    assert_eq!(prediction.routing, Routing::Shared);
+    assert_eq!((prediction.available, prediction.taken), (190, 190));
+    let granted: Vec<u32> = prediction.devices.iter().map(|d| d.granted).collect();
+    assert_eq!(granted, [1, 64, 64, 60, 0]);
+}
+
+#[test]
+fn flat_routing_takes_a_vector_on_every_cpu() {
+    for (apic, nr_cpus, saved) in [
+        (Apic::Auto, 1, false),
+        (Apic::Auto, 2, false),
+        (Apic::Auto, 4, false),
+        (Apic::Flat, 4, false),
+        (Apic::Auto, 9, true),
+        (Apic::Physical, 4, true),
+        (Apic::X2apic, 4, true),
+    ] {
+        let cpus = if apic == Apic::Flat { 8 } else { 9 };
+        let machine = recipe(cpus, apic);
+        let setting = setting(measured_3_10(), &machine, &format!("nr_cpus={nr_cpus}"));
+        let prediction = predict(&setting);
+        assert_eq!(
+            prediction.first_refused().is_none(),
+            saved,
+            "{apic:?} {nr_cpus}"
+        );
+        let needed = match apic {
+            Apic::Auto => Some(9),
+            Apic::Flat => None,
+            Apic::Physical | Apic::X2apic => Some(2),
+        };
+        assert_eq!(prediction.needed_cpus, needed, "{apic:?}");
+    }
+}
