@@ -82,8 +82,19 @@ fn drills() -> Vec<Drill> {
     files.iter().flat_map(read).collect()
 }
 
+/// All but the modules and programs of a drill's image.
 fn setting(drill: &Drill) -> Setting {
-    let image = &IMAGE.1;
+    let release = match drill.scenario.image.as_str() {
+        "debian-13" => "6.12.0",
+        _ => "6.1.0",
+    };
+    Setting {
+        kernel: Kernel::of_release(release).unwrap(),
+        ..setting_of(drill, &IMAGE.1)
+    }
+}
+
+fn setting_of(drill: &Drill, image: &Image) -> Setting {
     if drill.scenario.boot == Boot::Disk {
         // A plan would need the root disk.
         let machine = machine_plan(&drill.scenario, image).unwrap();
