@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::machine::catalogue;
 use crate::scenario::model::{Device as Line, Machine};
@@ -306,5 +308,111 @@ fn flat_routing_takes_a_vector_on_every_cpu() {
             Apic::Physical | Apic::X2apic => Some(2),
         };
         assert_eq!(prediction.needed_cpus, needed, "{apic:?}");
+    }
+}
+
+#[test]
+fn the_command_line_decides() {
+    let plain = machine(4, vec![line(DeviceKind::PcieRootPort, None, 1)]);
+    let of =
+        |crash_cpu, text: &str| Setting::new(kernel("6.1"), &plain, text, crash_cpu, Vec::new());
+    for (text, crash_cpu, possible, online) in [
+        ("", 0, 4, 4),
+        ("nr_cpus=1", 0, 1, 1),
+        ("nr_cpus=1 nr_cpus=3", 0, 3, 3),
+        ("nr_cpus=9", 0, 4, 4),
+        ("nr_cpus=x", 0, 4, 4),
+        ("nr_cpus=0", 0, 4, 4),
+        ("maxcpus=1", 0, 4, 1),
+        ("nr_cpus=2 maxcpus=3", 0, 2, 2),
+        ("maxcpus=0", 0, 4, 1),
+        // The first CPU is left alone by a capture kernel that starts on another.
+        ("disable_cpu_apicid=0", 0, 4, 4),
+        ("disable_cpu_apicid=0", 2, 3, 3),
+    ] {
+        let setting = of(crash_cpu, text);
+        assert_eq!(
+            (setting.possible, setting.online),
+            (possible, online),
+            "{text}"
+        );
+    }
+    assert!(of(0, "pci=nommconf pcie_ports=native").msi);
+    assert!(!of(0, "pci=nommconf,nomsi").msi);
+    let compat = predict(&of(0, "pcie_ports=compat"));
+    assert_eq!((compat.taken, &compat.devices[0].got), (0, &Got::NoDriver));
+    let lines = predict(&of(0, "pci=nomsi"));
+    assert_eq!((lines.taken, lines.devices[0].granted), (1, 0));
+    assert!(lines.first_refused().is_none());
+}
+
+/// An interrupt with several CPUs to choose from takes a vector on each of them.
+#[test]
+fn spread_interrupts_lie_on_all_their_cpus() {
+    let of = |table| {
+        let machine = machine(4, vec![line(DeviceKind::Nvme, Some(table), 1)]);
+        predict(&setting(kernel("6.1"), &machine, "")).taken
+    };
+    assert_eq!(of(5), 1 + 4);
+    assert_eq!(of(3), 1 + 4);
+    assert_eq!(of(2), 1 + 4);
+    assert_eq!(of(1), 1);
+}
+
+fn any_kind() -> impl Strategy<Value = DeviceKind> {
+    proptest::sample::select(catalogue::ALL.to_vec())
+}
+
+prop_compose! {
+    fn any_setting()(
+        version in proptest::sample::select(vec![(2, 6), (3, 10), (4, 14), (4, 15), (4, 18), (5, 14), (6, 1), (6, 12)]),
+        ia32: bool,
+        possible in 1u16..20,
+        online in 1u16..20,
+        apic in proptest::sample::select(vec![Apic::Auto, Apic::Flat, Apic::Physical, Apic::X2apic]),
+        chipset in proptest::sample::select(vec![Chipset::Q35, Chipset::Pc]),
+        msi: bool,
+        devices in proptest::collection::vec((0u8..32, 0u8..8, any_kind(), 0u16..300, any::<bool>()), 0..20),
+        names in proptest::sample::subsequence(
+            catalogue::ALL.iter().flat_map(|kind| catalogue::entry(*kind).drivers).copied().collect::<Vec<_>>(), 0..12),
+    ) -> Setting {
+        let devices = devices.into_iter().map(|(device, function, kind, table, opened)| Device {
+            slot: Slot { device, function },
+            kind: Kind::Scenario(kind),
+            table,
+            opened,
+        });
+        Setting {
+            kernel: Kernel { version, ia32 },
+            possible,
+            online: online.min(possible),
+            most: 4,
+            apic,
+            chipset,
+            msi,
+            port_services: true,
+            devices: devices.collect(),
+            drivers: loaded(&names),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn nobody_gets_more_than_there_is(setting in any_setting()) {
+        let prediction = predict(&setting);
+        prop_assert_eq!(prediction.devices.len(), setting.devices.len());
+        prop_assert!(prediction.taken <= prediction.available);
+        let taken: u32 = prediction.devices.iter().map(|device| device.taken).sum();
+        prop_assert!(taken <= prediction.taken);
+        for device in &prediction.devices {
+            prop_assert!(device.granted <= device.asked, "{device:?}");
+            prop_assert!(!device.got.is_lost() || device.taken == 0, "{device:?}");
+        }
+        if let Some(cpus) = prediction.needed_cpus {
+            let enough = predict(&setting.with_cpus(cpus));
+            prop_assert!(enough.first_refused().is_none());
+            prop_assert!(cpus == 1 || predict(&setting.with_cpus(cpus - 1)).first_refused().is_some());
+        }
     }
 }

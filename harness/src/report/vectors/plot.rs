@@ -55,13 +55,15 @@ impl<'a> Plot<'a> {
         }
         let predictions = planned.predictions.iter();
         let demand = predictions.clone().map(|it| it.demand).max().unwrap_or(0);
-        // Where the vectors reach far beyond what anybody asks for, only so much is shown.
-        let available = predictions.map(|it| it.available).max().unwrap_or(0);
-        let most = available.min(demand.max(1).saturating_mul(2)).max(demand);
+        // No further than to the last mark that is of interest, with room for the others' arrows.
+        let room = demand.saturating_mul(3) / 2;
+        let marks = predictions.map(|it| it.available);
+        let marks = marks.filter(|available| *available <= room).max();
+        let most = marks.unwrap_or(0).max(demand).saturating_mul(9) / 8;
         Self {
             planned,
             kinds,
-            most: most.max(1),
+            most: most.max(8),
         }
     }
 
@@ -138,15 +140,21 @@ impl<'a> Plot<'a> {
             .iter()
             .filter(|device| device.got.is_lost())
             .collect();
-        let (class, said) = match (prediction.first_refused(), &lost[..]) {
-            (None, _) => ("dim", "everybody gets what it asks for".to_owned()),
-            (Some(first), []) => ("dim", format!("{} makes do with less", named(first))),
-            (Some(_), [one]) => ("bad", format!("{} is lost", named(one))),
-            (Some(_), [one, rest @ ..]) => (
-                "bad",
-                format!("{} and {} more are lost", named(one), rest.len()),
-            ),
+        let said = match (prediction.first_refused(), &lost[..]) {
+            (None, _) => "everybody gets what it asks for".to_owned(),
+            (Some(first), []) => format!("{} makes do with less", named(first)),
+            (Some(first), [one, rest @ ..]) => {
+                let refused = match first.slot == one.slot {
+                    true => String::new(),
+                    false => format!("{} is refused first, ", named(first)),
+                };
+                match rest.len() {
+                    0 => format!("{refused}{} is lost", named(one)),
+                    more => format!("{refused}{} and {more} more are lost", named(one)),
+                }
+            }
         };
+        let class = if lost.is_empty() { "dim" } else { "bad" };
         writeln!(
             svg,
             "<text class=\"{class}\" x=\"{LEFT}\" y=\"{}\">{} asked of {} available: {}</text>",
@@ -199,16 +207,22 @@ impl<'a> Plot<'a> {
         Ok(())
     }
 
-    /// Steps from row to row; where it leaves the picture on the right, it does so with an arrow's
-    /// worth of room to spare.
+    /// A mark across each bar; an arrow with the number where it lies outside.
     fn available(&self, svg: &mut String) -> std::fmt::Result {
         for (row, prediction) in (0..).zip(self.planned.predictions) {
             let top = TOP + row * ROW + 16;
-            let bottom = top + BAR + 8;
-            if prediction.available > self.most {
+            let available = prediction.available;
+            if available > self.most {
+                writeln!(
+                    svg,
+                    "<text class=\"dim\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{available} \u{2192}</text>",
+                    WIDTH - RIGHT,
+                    top + 22
+                )?;
                 continue;
             }
-            let x = self.x(prediction.available);
+            let x = self.x(available);
+            let bottom = top + BAR + 8;
             writeln!(svg, "<path class=\"line\" d=\"M{x:.1} {top}V{bottom}\"/>")?;
         }
         Ok(())

@@ -128,11 +128,12 @@ fn the_picture_says_who_is_short() {
     let rows = [one, two];
     let svg = vectors_svg(planned(&rows));
     assert_eq!(svg, vectors_svg(planned(&rows)));
-    // One outline for each that is short, and one line a number of CPUs.
+    // One outline for each that is short; a mark, and an arrow where that would lie outside.
     assert_eq!(svg.matches("class=\"short\"").count(), 2);
-    assert_eq!(svg.matches("class=\"line\"").count(), 2);
+    assert_eq!(svg.matches("class=\"line\"").count(), 1);
+    assert!(svg.contains("396 \u{2192}"));
     assert!(svg.contains("prefers-color-scheme:dark"));
-    assert!(svg.contains("00:05.0 nvme is lost"));
+    assert!(svg.contains("00:10.0 virtio-serial is refused first, 00:05.0 nvme is lost"));
     // It is well-formed: every element is closed, and nothing is written but markup.
     let mut open = Vec::new();
     for tag in svg.split('<').skip(1) {
