@@ -315,7 +315,7 @@ static XHCI: Rule = Rule {
     bus: None,
     requested: Requested::Probe,
     attempts: |asking| {
-        let all = (asking.online + 1).min(asking.table);
+        let all = (asking.online + 1).min(asking.table).max(1);
         let plain = match asking.kernel.is(6, 8) {
             true => 1,
             false => all,

@@ -416,3 +416,49 @@ proptest! {
         }
     }
 }
+
+/// Drills that were run for this: slot, vectors granted and what it takes of the CPUs, as
+/// /proc/interrupts counted them.
+#[test]
+fn drills_of_full_and_of_nearly_full_machines() {
+    use DeviceKind::*;
+    let target = Line {
+        target: true,
+        ..line(Nvme, None, 1)
+    };
+    // 6.12 requests only the first of xhci's two.
+    let xhci = [
+        line(VirtioSerial, Some(64), 3),
+        line(Xhci, None, 1),
+        line(VirtioSerial, Some(64), 1),
+        target.clone(),
+    ];
+    // Two of 396 are left: one for each CPU's queue, none for nvme's admin queue.
+    let two_left = [
+        line(VirtioSerial, Some(256), 1),
+        line(VirtioSerial, Some(128), 1),
+        line(VirtioSerial, Some(10), 1),
+        target.clone(),
+    ];
+    // To the last vector.
+    let fits = [
+        line(VirtioSerial, Some(64), 3),
+        line(PcieRootPort, None, 1),
+        target,
+    ];
+    for (release, cpus, devices, wanted, taken) in [
+        ("6.12", 1, xhci.to_vec(), &[64, 64, 64, 2, 2, 0][..], 195),
+        ("6.1", 2, two_left.to_vec(), &[256, 128, 10, 0], 394),
+        ("6.1", 1, fits.to_vec(), &[1, 64, 64, 64, 2], 195),
+    ] {
+        let machine = machine(4, devices);
+        let setting = setting(kernel(release), &machine, &format!("nr_cpus={cpus}"));
+        let prediction = predict(&setting);
+        let granted: Vec<u32> = prediction.devices.iter().map(|it| it.granted).collect();
+        assert_eq!(
+            (&granted[..], prediction.taken),
+            (wanted, taken),
+            "{release}"
+        );
+    }
+}

@@ -22,7 +22,7 @@ pub struct Planned<'a> {
     pub release: &'a str,
     /// One for each number of CPUs.
     pub predictions: &'a [Prediction],
-    /// What is said of another number of CPUs is said of all of these.
+    /// Whether they are shown as rows, one each.
     pub several: bool,
 }
 
@@ -119,7 +119,9 @@ fn budget(prediction: &Prediction) -> String {
     )
 }
 
-const HEADS: [&str; 6] = ["slot", "device", "driver", "table", "asked", "granted"];
+const HEADS: [&str; 7] = [
+    "slot", "device", "driver", "table", "asked", "granted", "taken",
+];
 
 fn devices(page: &mut Page, prediction: &Prediction) {
     page.flow(&Text::new(), &Text::new().plain(&budget(prediction)));
@@ -132,24 +134,25 @@ fn devices(page: &mut Page, prediction: &Prediction) {
             device.table.to_string(),
             device.asked.to_string(),
             device.granted.to_string(),
+            device.taken.to_string(),
         ]
     };
-    let rows: Vec<[String; 6]> = prediction.devices.iter().map(cells).collect();
+    let rows: Vec<[String; 7]> = prediction.devices.iter().map(cells).collect();
     let widths: Vec<usize> = (0..HEADS.len())
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].len());
             cells.chain([HEADS[column].len()]).max().unwrap_or(0)
         })
         .collect();
-    let line = |cells: [&str; 6]| {
+    let line = |cells: [&str; 7]| {
         let mut line = Text::new().plain("  ");
         for (column, cell) in cells.into_iter().enumerate() {
             let cell = Text::new().plain(cell);
             line = line.then(match column {
-                0..=2 => cell.padded(widths[column]),
-                _ => cell.right(widths[column]),
+                0..=2 => cell.padded(widths[column]).plain("  "),
+                3 => cell.right(widths[column]),
+                _ => cell.right(widths[column] + 2),
             });
-            line = line.plain("  ");
         }
         line
     };
@@ -162,7 +165,7 @@ fn devices(page: &mut Page, prediction: &Prediction) {
             _ => NEW,
         };
         let text = line(row.each_ref().map(String::as_str));
-        page.verbatim(0, &text.styled(style, &device.got.to_string()));
+        page.verbatim(0, &text.plain("  ").styled(style, &device.got.to_string()));
     }
 }
 

@@ -13,10 +13,14 @@ const TOP: u32 = 64;
 const BAR: u32 = 26;
 const ROW: u32 = 52;
 const LEGEND: u32 = 24;
+/// Of the legend.
+const COLUMNS: u32 = 6;
+const COLUMN: u32 = (WIDTH - LEFT - RIGHT) / COLUMNS;
 
 /// Readable on a light and on a dark page; told apart with the common kinds of colour blindness.
-const COLOURS: [&str; 8] = [
+const COLOURS: [&str; 10] = [
     "#4477aa", "#228833", "#aa7722", "#8855aa", "#2299aa", "#997799", "#667788", "#776633",
+    "#aa4466", "#55aa88",
 ];
 
 const STYLE: &str = "\
@@ -54,7 +58,8 @@ impl<'a> Plot<'a> {
             }
         }
         let predictions = planned.predictions.iter();
-        let demand = predictions.clone().map(|it| it.demand).max().unwrap_or(0);
+        let sum = |it: &Prediction| it.devices.iter().map(length).sum();
+        let demand: u32 = predictions.clone().map(sum).max().unwrap_or(0);
         // No further than to the last mark that is of interest, with room for the others' arrows.
         let room = demand.saturating_mul(3) / 2;
         let marks = predictions.map(|it| it.available);
@@ -80,7 +85,8 @@ impl<'a> Plot<'a> {
     fn draw(&self, svg: &mut String) -> std::fmt::Result {
         let rows = u32::try_from(self.planned.predictions.len()).unwrap_or(0);
         let bottom = TOP + rows * ROW;
-        let height = bottom + 44 + LEGEND;
+        let kinds = u32::try_from(self.kinds.len()).unwrap_or(0);
+        let height = bottom + 44 + kinds.div_ceil(COLUMNS).max(1) * LEGEND;
         let title = escaped(&format!(
             "{}, capture kernel {}",
             self.planned.drill, self.planned.release
@@ -94,8 +100,8 @@ impl<'a> Plot<'a> {
         writeln!(
             svg,
             "<text class=\"ink\" x=\"{LEFT}\" y=\"24\" font-weight=\"bold\">{title}</text>\n\
-             <text class=\"dim\" x=\"{LEFT}\" y=\"44\">Interrupt vectors that drivers ask for, in the \
-             order in which they load. Hollow: not granted. Line: what so many CPUs have.</text>"
+             <text class=\"dim\" x=\"{LEFT}\" y=\"44\">Vectors asked for, driver by driver as they load. Pale: on \
+             none of these CPUs. Hollow: refused. Mark: available.</text>"
         )?;
         self.axis(svg, bottom)?;
         for (row, prediction) in (0..).zip(self.planned.predictions) {
@@ -133,7 +139,7 @@ impl<'a> Plot<'a> {
         let mut start = 0;
         for device in prediction.devices.iter().filter(|it| it.asked > 0) {
             self.device(svg, start, y, device)?;
-            start += device.asked;
+            start += length(device);
         }
         let lost: Vec<&Forecast> = prediction
             .devices
@@ -165,43 +171,46 @@ impl<'a> Plot<'a> {
         )
     }
 
-    /// What it gets is filled, what it does not get is an outline.
+    /// What it takes is filled, what it holds besides is pale, what it does not get is an outline.
     fn device(&self, svg: &mut String, start: u32, y: u32, device: &Forecast) -> std::fmt::Result {
         let held = match device.got {
             Got::Refused | Got::Nothing => 0,
+            // A line, of its own or shared, is what one vector would be.
             Got::Line => 1,
-            // The line, where that is what the driver wants.
             Got::All => device.asked,
             _ => device.granted,
         };
-        let held = held.min(device.asked);
         let colour = self.colour(device.device);
-        let (left, middle) = (self.x(start), self.x(start + held));
-        let right = self.x(start + device.asked);
+        let taken = start + device.taken;
+        let held = taken.max(start + held);
+        let end = start + length(device);
         writeln!(
             svg,
-            "<g><title>{}: asks for {}, is granted {}: {}</title>",
+            "<g><title>{}: asks for {}, is granted {}, takes {}: {}</title>",
             escaped(&named(device)),
             device.asked,
             device.granted,
+            device.taken,
             escaped(&device.got.to_string())
         )?;
-        if held > 0 {
-            writeln!(
-                svg,
-                "<rect class=\"gap\" x=\"{left:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" \
-                 fill=\"{colour}\"/>",
-                middle - left
-            )?;
-        }
-        if held < device.asked {
-            writeln!(
-                svg,
-                "<rect class=\"short\" x=\"{middle:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" \
-                 fill=\"{colour}\" fill-opacity=\"0.12\" stroke-dasharray=\"4 2\"/>",
-                // Even a single vector that is missing has to be seen.
-                (right - middle).max(3.0)
-            )?;
+        for (from, to, look) in [
+            (start, taken, "class=\"gap\""),
+            (taken, held, "class=\"gap\" fill-opacity=\"0.45\""),
+            (
+                held,
+                end,
+                "class=\"short\" fill-opacity=\"0.12\" stroke-dasharray=\"4 2\"",
+            ),
+        ] {
+            if from < to {
+                let (left, right) = (self.x(from), self.x(to));
+                writeln!(
+                    svg,
+                    "<rect {look} x=\"{left:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" \
+                     fill=\"{colour}\"/>",
+                    right - left
+                )?;
+            }
         }
         svg.push_str("</g>\n");
         Ok(())
@@ -228,9 +237,10 @@ impl<'a> Plot<'a> {
         Ok(())
     }
 
-    fn legend(&self, svg: &mut String, y: u32) -> std::fmt::Result {
-        let mut x = LEFT;
-        for kind in &self.kinds {
+    fn legend(&self, svg: &mut String, top: u32) -> std::fmt::Result {
+        for (nth, kind) in (0..).zip(&self.kinds) {
+            let x = LEFT + nth % COLUMNS * COLUMN;
+            let y = top + nth / COLUMNS * LEGEND;
             writeln!(
                 svg,
                 "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{}\"/>\
@@ -240,10 +250,15 @@ impl<'a> Plot<'a> {
                 x + 18,
                 escaped(kind)
             )?;
-            x += 36 + 8 * u32::try_from(kind.len()).unwrap_or(0);
         }
         Ok(())
     }
+}
+
+/// What it asks for, or takes where that is more: an interrupt that is spread over several CPUs takes
+/// a vector of each.
+fn length(device: &Forecast) -> u32 {
+    device.asked.max(device.taken)
 }
 
 fn named(device: &Forecast) -> String {

@@ -67,11 +67,11 @@ a@b, capture kernel 6.1.0
 
 1 CPU has 195 interrupt vectors for devices, whose drivers ask for 258
 
-  slot     device         driver    table  asked  granted  \n  \
-  00:04.0  virtio-serial  a_driver     64    192      192  all
-  00:10.0  virtio-serial  a_driver     64     64        2  fewer
-  00:05.0  nvme           a_driver     64      2        0  nothing: its driver gives up
-  00:06.0  xhci           a_driver     64      0        0  no driver
+  slot     device         driver    table  asked  granted  taken
+  00:04.0  virtio-serial  a_driver     64    192      192    192  all
+  00:10.0  virtio-serial  a_driver     64     64        2      2  fewer
+  00:05.0  nvme           a_driver     64      2        0      0  nothing: its driver gives up
+  00:06.0  xhci           a_driver     64      0        0      0  no driver
 
 00:10.0 (virtio-serial) is the first that is refused. Every device gets what its driver asks for
 from 2 CPUs on: nr_cpus=2.
