@@ -1,7 +1,7 @@
 //! Who gets which interrupt vectors in a capture kernel, said before anything boots.
 //!
 //! One x86 CPU has some two hundred vectors for devices ([`Kernel`]), each driver asks for its own
-//! number of them ([`rules`]), and they are given away in the order in which drivers are loaded.
+//! number of them (rules.rs), and they are given away in the order in which drivers are loaded.
 //! Everything here is pure; [`Setting`] is all that decides.
 
 mod boot;
