@@ -21,5 +21,6 @@ pub mod snapshot;
 pub mod suggest;
 pub mod target;
 pub mod units;
+pub mod vectors;
 pub mod verdict;
 pub mod vmcore;

@@ -17,6 +17,7 @@ mod image;
 mod list;
 mod named;
 mod on_image;
+mod plan;
 mod progress;
 mod run;
 mod schema;
@@ -74,9 +75,10 @@ Environment:
 enum Command {
     /// Run drills and compare their outcomes with the snapshots.
     Run(run::Run),
-    // What is said of these two is longer, and stands with their arguments.
+    // What is said of these three is longer, and stands with their arguments.
     Compare(compare::Compare),
     Search(search::Search),
+    Plan(plan::Plan),
     /// List scenarios and their variants.
     List(list::List),
     /// Show how a drill would run: command lines, QEMU's arguments, both initramfs.
@@ -271,6 +273,11 @@ impl Args {
             Command::Diagnose(diagnose) => return diagnose.execute(),
             Command::Check(check) => return check.execute(),
             Command::Vmcore(vmcore) => return vmcore.execute(),
+            Command::Plan(plan) => {
+                if let Some(shown) = plan.schema() {
+                    return shown;
+                }
+            }
             _ => {}
         }
         let project = match self.root {
@@ -286,6 +293,7 @@ impl Args {
             Command::Search(search) => search.execute(&context),
             Command::List(list) => list.execute(&context),
             Command::Show(show) => show.execute(&context),
+            Command::Plan(plan) => plan.execute(&context),
             Command::Shell(shell) => shell.execute(&context),
             Command::Doctor(doctor) => doctor.execute(&context),
             Command::Devices(devices) => devices.execute(&context),

@@ -8,7 +8,6 @@ mod drivers;
 mod place;
 mod recognise;
 mod scenario;
-mod vectors;
 
 use schemars::JsonSchema;
 use serde::Serialize;

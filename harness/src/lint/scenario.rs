@@ -7,8 +7,8 @@ use std::path::Path as File;
 
 use miette::Diagnostic;
 
-use super::{Finding, Level, Lint, Settings, commandline, drivers, vectors};
-use crate::kdump::commandline::{kept_out, last_value};
+use super::{Finding, Level, Lint, Settings, commandline, drivers};
+use crate::kdump::commandline::kept_out;
 use crate::kdump::conf::KdumpConf;
 use crate::kdump::configuration::Configuration;
 use crate::kdump::crashkernel::{Crashkernel, Reserved};
@@ -18,9 +18,10 @@ use crate::kdump::kdump_tools::KdumpTools;
 use crate::kdump::reservation::reservation;
 use crate::kdump::suse::SuseKdump;
 use crate::kdump::sysconfig::Sysconfig;
-use crate::machine::catalogue;
-use crate::scenario::model::{Scenario, SysconfigFile};
+use crate::machine::{MachinePlan, catalogue};
+use crate::scenario::model::{Apic, Scenario, SysconfigFile};
 use crate::scenario::{Drill, Path, Problem, parse};
+use crate::vectors::{Driver, Kernel, Prediction, Setting, predict};
 
 /// The flavour, if all drills agree on it, and what is wrong.
 pub(super) fn check(name: &str, text: &str, settings: Settings) -> (Option<Flavour>, Vec<Finding>) {
@@ -195,40 +196,69 @@ fn budget(
     at: Range<usize>,
     findings: &mut Vec<Finding>,
 ) {
-    let machine = &scenario.machine;
-    let all = machine.cpus.get();
-    let cpus = last_value(line, "nr_cpus")
-        .and_then(|value| value.parse::<u16>().ok())
-        .filter(|cpus| *cpus > 0)
-        .map_or(all, |cpus| cpus.min(all));
-    let kept: Vec<String> = kept_out(line, conf)
-        .into_iter()
-        .map(|kept| kept.driver)
-        .collect();
-    let demand = vectors::demand(machine, cpus, &kept);
-    let budget = vectors::PER_CPU * u32::from(cpus);
-    if demand > budget {
-        let more = demand.div_ceil(vectors::PER_CPU);
-        findings.push(
-            Finding::new(
-                Level::Warning,
-                Lint::Vectors,
-                at,
-                format!(
-                    "the devices' drivers take {demand} interrupt vectors, and the capture \
-                     kernel's {} about {budget}",
-                    if cpus == 1 {
-                        "one CPU has".to_owned()
-                    } else {
-                        format!("{cpus} CPUs have")
-                    }
-                ),
-            )
-            .help(format!(
-                "nr_cpus={more} (with flat APIC routing on a kernel before 4.15 it does not \
-                 help), or keep a driver out: rd.driver.blacklist=DRIVER"
-            )),
-        );
+    let Ok(machine) = MachinePlan::new(&scenario.machine) else {
+        return;
+    };
+    let kept = kept_out(line, conf);
+    let driver = |name: &str| Driver {
+        name: name.to_owned(),
+        kept_out_by: kept
+            .iter()
+            .find(|kept| kept.driver == name)
+            .map(|kept| kept.by.to_string()),
+    };
+    let drivers = machine.drivers().into_iter().map(driver).collect();
+    let kernel = usual_kernel(scenario.kdump.flavour);
+    let setting = Setting {
+        // With flat routing it depends on the kernel's version whether more CPUs help.
+        apic: Apic::Physical,
+        ..Setting::new(kernel, &machine, line, scenario.crash.cpu, drivers)
+    };
+    let Prediction {
+        cpus,
+        demand,
+        available,
+        needed_cpus,
+        ..
+    } = predict(&setting);
+    if demand <= available {
+        return;
+    }
+    let finding = Finding::new(
+        Level::Warning,
+        Lint::Vectors,
+        at,
+        format!(
+            "the devices' drivers take {demand} interrupt vectors, and the capture kernel's {} \
+             about {available}",
+            if cpus == 1 {
+                "one CPU has".to_owned()
+            } else {
+                format!("{cpus} CPUs have")
+            }
+        ),
+    );
+    findings.push(finding.help(match needed_cpus {
+        Some(more) => format!(
+            "nr_cpus={more} (with flat APIC routing on a kernel before 4.15 it does not help), or \
+             keep a driver out: rd.driver.blacklist=DRIVER"
+        ),
+        None => "keep a driver out: rd.driver.blacklist=DRIVER".to_owned(),
+    }));
+}
+
+/// The oldest kernel of a flavour, as nobody looks into the image here; and of its configuration the
+/// one with more vectors, so that nothing is warned of without need.
+fn usual_kernel(flavour: Flavour) -> Kernel {
+    let version = match flavour {
+        Flavour::Rhel6 | Flavour::Rhel7 => (3, 10),
+        Flavour::Rhel8 => (4, 18),
+        Flavour::Rhel9 => (5, 14),
+        Flavour::Fedora | Flavour::Debian | Flavour::Opensuse => (6, 1),
+    };
+    Kernel {
+        version,
+        ia32: false,
     }
 }
 

@@ -382,7 +382,7 @@ fn scenarios() {
             (
                 Lint::Vectors,
                 15,
-                "the devices' drivers take 257 interrupt vectors, and the capture kernel's one \
+                "the devices' drivers take 258 interrupt vectors, and the capture kernel's one \
                  CPU has about 190 (variant a)"
             ),
             (

@@ -83,6 +83,16 @@ fn line_of(slot: Slot) -> LineId {
     }
 }
 
+/// The GSI that INTA of a slot goes to. On `pc` it is the ISA interrupt that QEMU's firmware gives
+/// to the link (SeaBIOS, src/fw/pciinit.c, `pci_irqs`).
+pub fn line(chipset: Chipset, slot: Slot) -> u16 {
+    match (chipset, line_of(slot)) {
+        (Chipset::Pc, _) => [11, 10, 10, 11][usize::from(slot.device % 4)],
+        (Chipset::Q35, CHIPSET_LINE) => 16,
+        (Chipset::Q35, line) => 20 + u16::from(line),
+    }
+}
+
 /// Slots of a line in the order in which they are given away.
 fn slots_of(line: LineId) -> &'static [u8] {
     match line {

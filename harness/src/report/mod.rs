@@ -10,6 +10,7 @@ mod proof;
 mod search;
 mod snippet;
 mod terminal;
+mod vectors;
 mod vmcore;
 
 use std::fmt::Write;
@@ -27,6 +28,7 @@ pub use junit::write_junit;
 pub use proof::{proof_json, proof_text};
 pub use search::{search_head, search_json, search_text, trial_line};
 pub use terminal::Terminal;
+pub use vectors::{Planned, vectors_json, vectors_schema, vectors_svg, vectors_text};
 pub use vmcore::{Looked, State, vmcore_json, vmcore_schema, vmcore_text};
 
 pub(crate) use page::safe;

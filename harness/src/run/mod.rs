@@ -27,7 +27,8 @@ pub use plan::{
     Stage, Supplies, TextFile,
 };
 pub use prepare::{
-    LeftOut, MissingImage, PrepareError, Prepared, images_of, prepare, prepare_possible,
+    LeftOut, MissingImage, PrepareError, Prepared, images_of, prepare, prepare_plan,
+    prepare_possible,
 };
 pub use schedule::{Capacity, Load, all, one};
 

@@ -121,22 +121,9 @@ pub fn prepare_possible(
         let Some(image) = images.opened.get(&drill.scenario.image).cloned() else {
             continue;
         };
-        let token = token().map_err(PrepareError::Random)?;
-        let remote = match drill.scenario.is_remote() {
-            true => Some(supplies.get(project, cache, &image, progress)?),
-            false => None,
-        };
-        let seeds = [
-            seed().map_err(PrepareError::Random)?,
-            seed().map_err(PrepareError::Random)?,
-        ];
-        let given = remote.as_ref().map(|(image, keys)| Supplies {
-            image,
-            keys,
-            seeds: &seeds,
-        });
-        let mut plan = match Plan::new(&drill, &image, given, &token, shell) {
-            Ok(plan) => plan,
+        let planned = supplies.plan(project, cache, &drill, &image, shell, progress)?;
+        let (mut plan, server) = match planned {
+            Ok(planned) => planned,
             Err(error) => {
                 let refusal = Box::new(drill.refuse(&problems(&drill, &error)));
                 if drill.id.image.is_none() || !is_lack(&error) {
@@ -166,7 +153,7 @@ pub fn prepare_possible(
             drill,
             plan,
             image,
-            server: remote.map(|(image, _)| image),
+            server,
             qemu: qemu.clone(),
         });
     }
@@ -185,6 +172,25 @@ pub fn images_of(drills: &[Drill]) -> BTreeSet<&str> {
     let own = drills.iter().map(|drill| drill.scenario.image.as_str());
     let remote = drills.iter().any(|drill| drill.scenario.is_remote());
     own.chain(remote.then_some(plan::SERVER_IMAGE)).collect()
+}
+
+/// The plan of a drill and the image that it runs on, without a QEMU to run it.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub fn prepare_plan(
+    project: &Project,
+    cache: &Cache,
+    drill: &Drill,
+    progress: &dyn Progress,
+) -> Result<(Plan, Arc<Image>), PrepareError> {
+    let load = |name: &str| Manifest::load(&project.image(name));
+    let manifest = manifest(project, drill)?;
+    let image = Arc::new(Image::open(&manifest, &load, cache, progress)?);
+    let mut supplies = Remote::default();
+    let planned = supplies.plan(project, cache, drill, &image, Shell::No, progress)?;
+    let (plan, _) = planned.map_err(|error| Box::new(drill.refuse(&problems(drill, &error))))?;
+    Ok((plan, image))
 }
 
 struct Images {
@@ -210,19 +216,7 @@ fn images(
         if images.contains_key(name) {
             continue;
         }
-        if !project.image(name).is_file() {
-            let problem = Problem::new(
-                Path::default().key("image"),
-                format!("there is no image `{name}`"),
-            );
-            let known = project.image_names().unwrap_or_default();
-            let help = match suggest::closest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("images/ holds {}", known.join(", ")),
-            };
-            return Err(Box::new(drill.refuse(&[problem.help(help)])).into());
-        }
-        let manifest = load(name)?;
+        let manifest = manifest(project, drill)?;
         match Image::open(&manifest, &load, cache, progress) {
             Ok(image) => {
                 images.insert(name.clone(), Arc::new(image));
@@ -239,11 +233,60 @@ fn images(
     })
 }
 
+/// The manifest of a drill's image.
+fn manifest(project: &Project, drill: &Drill) -> Result<Manifest, PrepareError> {
+    let name = &drill.scenario.image;
+    if !project.image(name).is_file() {
+        let problem = Problem::new(
+            Path::default().key("image"),
+            format!("there is no image `{name}`"),
+        );
+        let known = project.image_names().unwrap_or_default();
+        let help = match suggest::closest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("images/ holds {}", known.join(", ")),
+        };
+        return Err(Box::new(drill.refuse(&[problem.help(help)])).into());
+    }
+    Ok(Manifest::load(&project.image(name))?)
+}
+
+/// A plan, and the image of the drill's dump server.
+type Planned = (Plan, Option<Arc<Image>>);
+
 /// What drills over the network share: fetched for the first, and only then.
 #[derive(Default)]
 struct Remote(Option<(Arc<Image>, Keys)>);
 
 impl Remote {
+    /// The plan of one drill, and the image of its dump server.
+    fn plan(
+        &mut self,
+        project: &Project,
+        cache: &Cache,
+        drill: &Drill,
+        image: &Image,
+        shell: Shell,
+        progress: &dyn Progress,
+    ) -> Result<Result<Planned, PlanError>, PrepareError> {
+        let token = token().map_err(PrepareError::Random)?;
+        let remote = match drill.scenario.is_remote() {
+            true => Some(self.get(project, cache, image, progress)?),
+            false => None,
+        };
+        let seeds = [
+            seed().map_err(PrepareError::Random)?,
+            seed().map_err(PrepareError::Random)?,
+        ];
+        let given = remote.as_ref().map(|(image, keys)| Supplies {
+            image,
+            keys,
+            seeds: &seeds,
+        });
+        let plan = Plan::new(drill, image, given, &token, shell);
+        Ok(plan.map(|plan| (plan, remote.map(|(image, _)| image))))
+    }
+
     fn get(
         &mut self,
         project: &Project,

@@ -14,6 +14,7 @@ mod kexec;
 mod remote;
 mod requests;
 mod server;
+mod vectors;
 
 pub(super) use capture::APPLETS;
 pub use disks::DiskProblem;
