@@ -117,7 +117,10 @@ pub(crate) fn outcome(verdict: Verdict, cause: Cause) -> Outcome {
         table,
         granted,
         driver: driver.map(str::to_owned),
+        asked: None,
+        planned: None,
         counted: None,
+        fell_back: false,
     };
     Outcome {
         verdict,
@@ -141,7 +144,10 @@ pub(crate) fn outcome(verdict: Verdict, cause: Cause) -> Outcome {
         vectors: Some(Vectors {
             capture_cpus: 1,
             allocated: Some(if saved { 2 } else { 194 }),
+            available: Some(195),
+            planned: Some(258),
             used: vec![if saved { 2 } else { 194 }],
+            first_refused: None,
         }),
         devices: vec![
             function(

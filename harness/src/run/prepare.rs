@@ -10,7 +10,7 @@ use miette::Diagnostic;
 
 use super::Job;
 use super::known::{accelerator, capabilities};
-use super::plan::{self, DiskProblem, Plan, PlanError, Shell, Supplies};
+use super::plan::{self, BootPlan, DiskProblem, Plan, PlanError, Shell, Supplies};
 use crate::image::qemu::QEMU_VARIABLE;
 use crate::image::{Cache, Image, ImageError, Keys, Manifest, Progress, Qemu, keys, qemu};
 use crate::kdump::configuration::Configuration;
@@ -21,6 +21,7 @@ use crate::project::Project;
 use crate::scenario::model::Device;
 use crate::scenario::{BadScenario, Drill, DrillId, Path, Problem};
 use crate::suggest;
+use crate::vectors::predict;
 
 /// Everything that a run needs.
 #[derive(Debug)]
@@ -283,7 +284,13 @@ impl Remote {
             keys,
             seeds: &seeds,
         });
-        let plan = Plan::new(drill, image, given, &token, shell);
+        let plan = Plan::new(drill, image, given, &token, shell).map(|mut plan| {
+            if let BootPlan::Direct(_) = plan.boot {
+                let setting = plan.vectors(drill, image);
+                plan.expectations.forecast = setting.map(|setting| predict(&setting));
+            }
+            plan
+        });
         Ok(plan.map(|plan| (plan, remote.map(|(image, _)| image))))
     }
 

@@ -14,6 +14,7 @@ use crate::console::boots::Began;
 use crate::console::splat::Splat;
 use crate::console::{Line, Terminal};
 use crate::units::Millis;
+use crate::vectors::Prediction;
 
 /// Bytes of console log kept for showing how it ended.
 const TAIL: usize = 256 << 10;
@@ -110,6 +111,8 @@ pub struct Expectations {
     pub pre_script: bool,
     /// PCI address without domain to catalogue name: `00:05.0` to `nvme`.
     pub devices: BTreeMap<String, String>,
+    /// Who was to get which vectors; none where nobody can say.
+    pub forecast: Option<Prediction>,
     /// For [`super::outcome::Outcome::machine`].
     pub machine: String,
     /// For [`super::outcome::Outcome::fidelity`].

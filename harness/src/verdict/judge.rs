@@ -1,15 +1,13 @@
 //! Evidence and rules to an outcome.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
-use crashdrill_guest::report::{Report, Role as Kernel};
 
 use super::book::{Role, RuleBook};
 use super::evidence::{Dump, End, Evidence, Spotted};
-use super::outcome::{Cause, Function, Outcome, Phase, Vectors, Verdict};
+use super::outcome::{Cause, Outcome, Phase, Verdict};
 use super::rules::{DumpKind, Rule, When, one_of};
-use crate::census::{self, Address};
+use super::vectors::{devices, vectors};
 
 /// Quotes in an outcome. More would not be read.
 const MAX_QUOTES: usize = 12;
@@ -60,6 +58,7 @@ pub fn judge(evidence: &Evidence) -> Outcome {
     let book = RuleBook::builtin();
     let judgement = assess(&book, evidence);
     let expectations = evidence.expectations.clone().unwrap_or_default();
+    let devices = devices(evidence);
     Outcome {
         verdict: judgement.happened,
         cause: judgement.why.clone(),
@@ -68,8 +67,8 @@ pub fn judge(evidence: &Evidence) -> Outcome {
             .into_iter()
             .map(|(_, text)| text)
             .collect(),
-        vectors: vectors(evidence),
-        devices: devices(evidence),
+        vectors: vectors(evidence, &devices),
+        devices,
         vmcore: match &evidence.dump {
             Dump::Found(vmcore) => Some(vmcore.clone()),
             _ => None,
@@ -412,108 +411,6 @@ fn dump_sentence(dump: &Dump) -> String {
         (DumpKind::Unreadable, _) => "unreadable",
     };
     format!("dump: {text}")
-}
-
-fn vectors(evidence: &Evidence) -> Option<Vectors> {
-    let reports = evidence.capture_reports();
-    let capture_cpus = reports.iter().find_map(|report| match report {
-        Report::Started {
-            role: Kernel::Capture,
-            cpus,
-            ..
-        } => Some(*cpus),
-        _ => None,
-    })?;
-    let allocated = reports.iter().find_map(|report| match report {
-        Report::Interrupts { after, msi, .. } if after == "end" => Some(*msi),
-        _ => None,
-    });
-    let used = evidence.census().map_or_else(Vec::new, |census| {
-        let vectors = census.vectors();
-        let on = |cpu| vectors.get(&cpu).map_or(0, BTreeSet::len);
-        // CPUs beyond those that are online have none, or the kernel has lost them.
-        let cpus = vectors
-            .keys()
-            .next_back()
-            .map_or(1, |last| u32::from(*last) + 1);
-        let cpus = u8::try_from(cpus.max(capture_cpus)).unwrap_or(u8::MAX);
-        (0..cpus).map(|cpu| on(cpu) as u32).collect()
-    });
-    (allocated.is_some() || !used.is_empty()).then_some(Vectors {
-        capture_cpus,
-        allocated,
-        used,
-    })
-}
-
-fn devices(evidence: &Evidence) -> Vec<Function> {
-    let names = evidence
-        .expectations
-        .as_ref()
-        .map(|expected| &expected.devices);
-    let name = |slot: &str| names.and_then(|names| names.get(slot)).cloned();
-    let census = evidence.census();
-    let mut devices: Vec<Function> = evidence
-        .capture_reports()
-        .iter()
-        .filter_map(|report| match report {
-            Report::Function {
-                address,
-                id,
-                table,
-                granted,
-                driver,
-            } => {
-                // There is only one PCI domain; lspci leaves it out too.
-                let slot = address.strip_prefix("0000:").unwrap_or(address);
-                let counted = census.and_then(|census| {
-                    let mut functions = census.functions.iter();
-                    let (_, function) = functions.find(|(at, _)| at.to_string() == slot)?;
-                    Some(holds(function)).filter(|held| held != granted)
-                });
-                Some(Function {
-                    slot: slot.to_owned(),
-                    device: name(slot).unwrap_or_else(|| id.clone()),
-                    table: *table,
-                    granted: *granted,
-                    counted,
-                    driver: driver.clone(),
-                })
-            }
-            _ => None,
-        })
-        .collect();
-    if let (true, Some(census)) = (devices.is_empty(), census) {
-        devices = census.functions.iter().filter_map(counted(&name)).collect();
-    }
-    devices.sort_by(|a, b| a.slot.cmp(&b.slot));
-    devices
-}
-
-/// What a kernel that died before it could list its devices has left in one of them.
-fn counted(
-    name: &impl Fn(&str) -> Option<String>,
-) -> impl Fn((&Address, &census::Function)) -> Option<Function> {
-    |(address, function)| {
-        let config = &function.config;
-        if config.msi.is_none() && config.msix.is_none() {
-            return None;
-        }
-        let slot = address.to_string();
-        let id = || format!("{:04x}:{:04x}", config.vendor, config.device);
-        Some(Function {
-            device: name(&slot).unwrap_or_else(id),
-            table: config.msix.map_or(0, |msix| msix.size),
-            granted: holds(function),
-            counted: None,
-            driver: None,
-            slot,
-        })
-    }
-}
-
-fn holds(function: &census::Function) -> u16 {
-    u16::try_from(function.held().len()).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

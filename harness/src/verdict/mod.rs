@@ -11,6 +11,7 @@ mod normalise;
 pub mod outcome;
 mod rules;
 mod told;
+mod vectors;
 
 pub use book::{RuleBook, RulesError};
 pub use evidence::{Counted, Dump, End, Evidence, Expectations, Recorder, Spotted};

@@ -112,18 +112,36 @@ impl Phase {
     pub const LAST: Phase = Phase::Saved;
 }
 
-/// Vectors of the capture kernel.
+/// Vectors of the capture kernel: the plan beside what was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Vectors {
     /// CPUs online in the capture kernel.
     pub capture_cpus: u32,
+    /// Vectors that all of them together have for devices, by the plan.
+    pub available: Option<u32>,
+    /// Vectors that the drivers take if there are enough, by the plan.
+    pub planned: Option<u32>,
     /// MSI and MSI-X vectors allocated after the last driver was loaded, as the kernel counts them
     /// itself; none if it did not come so far.
     pub allocated: Option<u32>,
     /// Vectors that PCI devices hold on each CPU, counted from outside: messages that may be sent,
     /// and open interrupt lines. None where nobody could count.
     pub used: Vec<u32>,
+    /// The first device that got fewer than its driver wants.
+    pub first_refused: Option<Refused>,
+}
+
+/// A device that got fewer vectors than its driver wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Refused {
+    /// `00:05.0`.
+    pub slot: String,
+    /// The catalogue's name.
+    pub device: String,
+    /// When its driver asked.
+    pub phase: Phase,
 }
 
 impl Vectors {
@@ -143,12 +161,19 @@ pub struct Function {
     pub device: String,
     /// Entries of the MSI-X table.
     pub table: u16,
+    /// MSI and MSI-X vectors that the driver wants, by the plan; none of a device that takes no
+    /// part in it.
+    pub asked: Option<u32>,
+    /// Those that it is granted, by the plan.
+    pub planned: Option<u32>,
     /// Vectors that the driver holds, as the kernel says; or, of one that died before it could
     /// say, as counted from outside.
     pub granted: u16,
     /// Messages that the device may send, counted from outside, where that is not the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<u16>,
+    /// Its driver goes on with fewer than it wants.
+    pub fell_back: bool,
     /// Driver, if one is bound.
     pub driver: Option<String>,
 }

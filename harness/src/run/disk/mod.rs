@@ -129,6 +129,8 @@ pub(super) fn plan(
         capture_drivers: drivers(&machine.drivers()),
         pre_script: false,
         devices: device_names(&machine),
+        // udev loads drivers in parallel.
+        forecast: None,
         machine: format!("{}, {}", machine.machine_type(), machine.cpu_model()),
         fidelity: notes,
     };

@@ -536,6 +536,7 @@ fn expectations(
         capture_drivers,
         pre_script: order.pre.is_some(),
         devices: device_names(machine),
+        forecast: None,
         machine: format!("{}, {}", machine.machine_type(), machine.cpu_model()),
         fidelity: Vec::new(),
     }

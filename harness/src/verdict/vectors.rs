@@ -1,0 +1,162 @@
+//! The capture kernel's interrupt vectors in an outcome: the plan beside what was measured.
+
+use std::collections::BTreeSet;
+
+use crashdrill_guest::report::{Report, Role as Kernel};
+
+use super::evidence::Evidence;
+use super::outcome::{Function, Phase, Refused, Vectors};
+use crate::census::{self, Address};
+use crate::vectors::{Forecast, Got, Prediction};
+
+/// `devices` are those of [`devices`].
+pub(super) fn vectors(evidence: &Evidence, devices: &[Function]) -> Option<Vectors> {
+    let reports = evidence.capture_reports();
+    let capture_cpus = reports.iter().find_map(|report| match report {
+        Report::Started {
+            role: Kernel::Capture,
+            cpus,
+            ..
+        } => Some(*cpus),
+        _ => None,
+    })?;
+    let allocated = reports.iter().find_map(|report| match report {
+        Report::Interrupts { after, msi, .. } if after == "end" => Some(*msi),
+        _ => None,
+    });
+    let used = evidence.census().map_or_else(Vec::new, |census| {
+        let vectors = census.vectors();
+        let on = |cpu| vectors.get(&cpu).map_or(0, BTreeSet::len);
+        // One beyond those that are online has been left by the first kernel.
+        let last = vectors.keys().next_back();
+        let cpus = last.map_or(1, |last| u32::from(*last) + 1);
+        let cpus = u8::try_from(cpus.max(capture_cpus)).unwrap_or(u8::MAX);
+        (0..cpus).map(|cpu| on(cpu) as u32).collect()
+    });
+    let forecast = forecast(evidence);
+    (allocated.is_some() || !used.is_empty()).then(|| Vectors {
+        capture_cpus,
+        available: forecast.map(|forecast| forecast.available),
+        planned: forecast.map(|forecast| forecast.demand),
+        allocated,
+        used,
+        first_refused: forecast.and_then(|forecast| first_refused(forecast, devices)),
+    })
+}
+
+fn forecast(evidence: &Evidence) -> Option<&Prediction> {
+    evidence.expectations.as_ref()?.forecast.as_ref()
+}
+
+/// Messages that a device's driver wants: an interrupt line is none.
+fn wanted(device: &Forecast) -> u32 {
+    match device.got {
+        Got::All => device.granted,
+        Got::KeptOut(_) | Got::NoDriver => 0,
+        _ => device.asked,
+    }
+}
+
+/// In the order in which their drivers ask.
+fn first_refused(forecast: &Prediction, devices: &[Function]) -> Option<Refused> {
+    forecast.devices.iter().find_map(|planned| {
+        let measured = devices.iter().find(|device| device.slot == planned.slot)?;
+        let short = u32::from(measured.granted) < wanted(planned);
+        short.then(|| Refused {
+            slot: planned.slot.clone(),
+            device: planned.device.to_owned(),
+            phase: match planned.driver {
+                Some(_) => Phase::CaptureDrivers,
+                // It is part of the kernel.
+                None => Phase::CaptureKernel,
+            },
+        })
+    })
+}
+
+/// PCI functions that could hold vectors, as the kernel lists them or, if it died before, as they
+/// were counted.
+pub(super) fn devices(evidence: &Evidence) -> Vec<Function> {
+    let names = evidence
+        .expectations
+        .as_ref()
+        .map(|expected| &expected.devices);
+    let name = |slot: &str| names.and_then(|names| names.get(slot)).cloned();
+    let census = evidence.census();
+    let mut devices: Vec<Function> = evidence
+        .capture_reports()
+        .iter()
+        .filter_map(|report| match report {
+            Report::Function {
+                address,
+                id,
+                table,
+                granted,
+                driver,
+            } => {
+                // There is only one PCI domain; lspci leaves it out too.
+                let slot = address.strip_prefix("0000:").unwrap_or(address);
+                let counted = census.and_then(|census| {
+                    let mut functions = census.functions.iter();
+                    let (_, function) = functions.find(|(at, _)| at.to_string() == slot)?;
+                    Some(held(function)).filter(|held| held != granted)
+                });
+                Some(Function {
+                    slot: slot.to_owned(),
+                    device: name(slot).unwrap_or_else(|| id.clone()),
+                    table: *table,
+                    asked: None,
+                    planned: None,
+                    granted: *granted,
+                    counted,
+                    fell_back: false,
+                    driver: driver.clone(),
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    if let (true, Some(census)) = (devices.is_empty(), census) {
+        devices = census.functions.iter().filter_map(counted(&name)).collect();
+    }
+    for device in &mut devices {
+        let planned = forecast(evidence).into_iter().flat_map(|it| &it.devices);
+        if let Some(planned) = planned.into_iter().find(|it| it.slot == device.slot) {
+            let wanted = wanted(planned);
+            device.asked = Some(wanted);
+            device.planned = Some(planned.granted);
+            device.fell_back = device.driver.is_some() && u32::from(device.granted) < wanted;
+        }
+    }
+    devices.sort_by(|a, b| a.slot.cmp(&b.slot));
+    devices
+}
+
+/// What a kernel that died before it could list its devices has left in one of them.
+fn counted(
+    name: &impl Fn(&str) -> Option<String>,
+) -> impl Fn((&Address, &census::Function)) -> Option<Function> {
+    |(address, function)| {
+        let config = &function.config;
+        if config.msi.is_none() && config.msix.is_none() {
+            return None;
+        }
+        let slot = address.to_string();
+        let id = || format!("{:04x}:{:04x}", config.vendor, config.device);
+        Some(Function {
+            device: name(&slot).unwrap_or_else(id),
+            table: config.msix.map_or(0, |msix| msix.size),
+            asked: None,
+            planned: None,
+            granted: held(function),
+            counted: None,
+            fell_back: false,
+            driver: None,
+            slot,
+        })
+    }
+}
+
+fn held(function: &census::Function) -> u16 {
+    u16::try_from(function.held().len()).unwrap_or(u16::MAX)
+}
