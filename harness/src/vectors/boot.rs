@@ -165,11 +165,16 @@ impl<'a> Boot<'a> {
             Requested::OpenOrFail => &adapter.attempts[..1],
             Requested::Open | Requested::Probe => &adapter.attempts[..],
         };
-        let got = match self.take(attempts, adapter.line) {
-            (_, Got::Nothing) => Got::Refused,
-            (_, got) => got,
-        };
+        let (granted, got) = self.take(attempts, adapter.line);
         let device = &mut self.devices[adapter.index];
+        // Who does not fall back keeps what it cannot use.
+        if adapter.requested == Requested::Open {
+            device.granted = granted;
+        }
+        let got = match got {
+            Got::Nothing => Got::Refused,
+            got => got,
+        };
         device.got = got;
         device.taken = before - self.matrix.available();
     }

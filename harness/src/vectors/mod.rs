@@ -127,8 +127,8 @@ pub struct Forecast {
     pub table: u16,
     /// Vectors that its driver wants; 1 for an interrupt line.
     pub asked: u32,
-    /// MSI and MSI-X vectors that its driver holds once all are loaded, as /sys lists them: of a
-    /// network adapter, before it is opened.
+    /// MSI and MSI-X vectors that its driver holds once all are loaded, as /sys lists them; of the
+    /// network adapter that the dump goes through, once that was opened.
     pub granted: u32,
     /// Vectors of CPUs that are gone for it, its interrupt line's among them.
     pub taken: u32,
