@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 
-
 use super::book::{Role, RuleBook};
 use super::evidence::{Dump, End, Evidence, Spotted};
 use super::outcome::{Cause, Outcome, Phase, Verdict};

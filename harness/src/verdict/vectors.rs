@@ -160,3 +160,159 @@ fn counted(
 fn held(function: &census::Function) -> u16 {
     u16::try_from(function.held().len()).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::census::{Census, Config, Entry, Function as Counted, Message, Moment, MsiX};
+    use crate::units::Slot;
+    use crate::vectors::Routing;
+    use crate::verdict::{Counted as At, Dump, End, Expectations, Recorder, RuleBook};
+
+    fn forecast(slot: &str, asked: u32, granted: u32, got: Got) -> Forecast {
+        Forecast {
+            slot: slot.to_owned(),
+            device: "nvme",
+            driver: Some("nvme"),
+            table: 4,
+            asked,
+            granted,
+            taken: granted,
+            got,
+        }
+    }
+
+    fn started() -> Report {
+        Report::Started {
+            role: Kernel::Capture,
+            release: "6.1".to_owned(),
+            cpus: 1,
+            uptime_ms: 0,
+            memory: 0,
+        }
+    }
+
+    fn listed(slot: &str, granted: u16, driver: Option<&str>) -> Report {
+        Report::Function {
+            address: format!("0000:{slot}"),
+            id: "1b36:0010".to_owned(),
+            table: 4,
+            granted,
+            driver: driver.map(str::to_owned),
+        }
+    }
+
+    /// A function that may send so many messages to CPU 0.
+    fn counted(messages: u32) -> Counted {
+        let entry = |vector| Entry {
+            message: Message {
+                address: 0xfee0_0000,
+                data: vector,
+            },
+            masked: false,
+        };
+        Counted {
+            config: Config {
+                vendor: 0x1b36,
+                device: 0x10,
+                pin: None,
+                pin_enabled: false,
+                msi: None,
+                msix: Some(MsiX {
+                    enabled: true,
+                    masked: false,
+                    size: 4,
+                    table: None,
+                }),
+            },
+            entries: (0x31..0x31 + messages).map(entry).collect(),
+        }
+    }
+
+    fn evidence(reports: Vec<Report>, devices: &[(u8, u32)]) -> Evidence {
+        let mut recorder = Recorder::new(RuleBook::builtin());
+        reports
+            .into_iter()
+            .for_each(|report| recorder.report(report));
+        let functions = devices.iter().map(|(device, messages)| {
+            let slot = Slot {
+                device: *device,
+                function: 0,
+            };
+            (Address { bus: 0, slot }, counted(*messages))
+        });
+        let census = Census {
+            functions: functions.collect(),
+            ..Census::default()
+        };
+        let forecast = Prediction {
+            cpus: 1,
+            possible_cpus: 1,
+            routing: Routing::PerCpu,
+            available: 195,
+            demand: 6,
+            taken: 4,
+            devices: vec![
+                forecast("00:05.0", 2, 2, Got::All),
+                forecast("00:04.0", 4, 2, Got::Fewer),
+            ],
+            needed_cpus: Some(2),
+        };
+        let expectations = Expectations {
+            forecast: Some(forecast),
+            ..Expectations::default()
+        };
+        let counted = At {
+            moment: Moment::Dead,
+            census,
+        };
+        recorder.finish(End::Panicked, Dump::None, vec![counted], expectations)
+    }
+
+    #[test]
+    fn plan_and_measurement_side_by_side() {
+        let evidence = evidence(
+            vec![
+                started(),
+                listed("00:04.0", 2, Some("nvme")),
+                listed("00:05.0", 2, Some("nvme")),
+            ],
+            &[(4, 2), (5, 1)],
+        );
+        let devices = devices(&evidence);
+        let seen: Vec<_> = devices
+            .iter()
+            .map(|device| {
+                (
+                    device.asked,
+                    device.planned,
+                    device.granted,
+                    device.fell_back,
+                )
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [(Some(4), Some(2), 2, true), (Some(2), Some(2), 2, false)]
+        );
+        // The kernel says two, the device may send one: both are shown.
+        assert_eq!((devices[0].counted, devices[1].counted), (None, Some(1)));
+        let vectors = vectors(&evidence, &devices).unwrap();
+        assert_eq!((vectors.available, vectors.planned), (Some(195), Some(6)));
+        // On the same vectors, which count once.
+        assert_eq!(vectors.used, [2]);
+        assert_eq!(vectors.first_refused.unwrap().slot, "00:04.0");
+    }
+
+    #[test]
+    fn a_kernel_that_died_before_it_could_tell() {
+        let evidence = evidence(vec![started()], &[(4, 4), (5, 0)]);
+        let devices = devices(&evidence);
+        assert_eq!(devices.len(), 2);
+        assert_eq!((devices[1].granted, devices[1].driver.clone()), (0, None));
+        let vectors = vectors(&evidence, &devices).unwrap();
+        assert_eq!(vectors.allocated, None);
+        assert_eq!(vectors.in_use(), 4);
+        assert_eq!(vectors.first_refused.unwrap().slot, "00:05.0");
+    }
+}

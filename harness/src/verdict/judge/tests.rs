@@ -572,18 +572,27 @@ evidence:
 - 'Warning: dracut-initqueue timeout - starting timeout scripts'
 vectors:
   capture-cpus: 1
+  available: null
+  planned: null
   allocated: 194
   used: []
+  first-refused: null
 devices:
 - slot: 00:04.0
   device: 1af4:1003
   table: 64
+  asked: null
+  planned: null
   granted: 64
+  fell-back: false
   driver: virtio-pci
 - slot: 00:05.0
   device: nvme
   table: 65
+  asked: null
+  planned: null
   granted: 0
+  fell-back: false
   driver: null
 vmcore: null
 machine: q35, qemu64
@@ -615,8 +624,11 @@ evidence:
 - 'end: the machine powered off'
 vectors:
   capture-cpus: 1
+  available: null
+  planned: null
   allocated: 194
   used: []
+  first-refused: null
 devices: []
 vmcore:
   format: kdump-compressed
