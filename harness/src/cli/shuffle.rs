@@ -1,5 +1,6 @@
 //! `crashdrill run --shuffle`: drills in several orders of their capture kernel's drivers.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,14 +66,13 @@ struct Ordered {
 /// The jobs without those whose drivers come in an order that there was before. `jobs` are one for
 /// each seed of the first drill, then of the next.
 fn different(jobs: Vec<Job>, seeds: u16) -> (Vec<Ordered>, Vec<Orders>) {
-    let mut kept: Vec<Ordered> = Vec::new();
+    let mut ordered = Vec::new();
     let mut all: Vec<Orders> = Vec::new();
-    for (nth, job) in jobs.into_iter().enumerate() {
-        let (drill, seed) = (
-            nth / usize::from(seeds),
-            (nth % usize::from(seeds)) as u64 + 1,
-        );
-        if all.len() <= drill {
+    let mut seen = BTreeSet::new();
+    let each = (1..=u64::from(seeds)).cycle().zip(jobs).enumerate();
+    for (nth, (seed, job)) in each {
+        let drill = nth / usize::from(seeds);
+        if seed == 1 {
             all.push(Orders {
                 id: job.drill.id.clone(),
                 seeds,
@@ -81,20 +81,18 @@ fn different(jobs: Vec<Job>, seeds: u16) -> (Vec<Ordered>, Vec<Orders>) {
                 runs: Vec::new(),
             });
         }
-        let drivers = |job: &Job| job.plan.expectations.capture_drivers.clone();
-        let own = drivers(&job);
-        let there = |other: &Ordered| other.drill == drill && drivers(&other.job) == own;
-        match (kept.iter().any(there), all.last_mut()) {
-            (true, Some(orders)) => orders.repeated.push(seed),
-            _ => kept.push(Ordered {
+        if seen.insert((drill, job.plan.expectations.capture_drivers.clone())) {
+            ordered.push(Ordered {
                 name: format!("{},shuffled={seed}", job.drill.id),
                 job: Arc::new(job),
                 drill,
                 seed,
-            }),
+            });
+        } else if let Some(orders) = all.last_mut() {
+            orders.repeated.push(seed);
         }
     }
-    (kept, all)
+    (ordered, all)
 }
 
 async fn drive_all(

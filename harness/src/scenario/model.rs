@@ -343,7 +343,8 @@ pub enum LoadOrder {
     /// As `drivers` has them.
     #[default]
     Explicit,
-    /// By PCI address, as udev begins at boot (coldplug): the driver of the lowest first.
+    /// By PCI address, as udev begins at boot (coldplug): the driver of the lowest first. A virtio
+    /// device's own driver, for which udev waits for another event, comes with virtio_pci.
     Pci,
     /// Shuffled; the seed says how, and means the same order always.
     Shuffled(u64),
