@@ -24,6 +24,7 @@ mod schema;
 mod search;
 mod shell;
 mod show;
+mod shuffle;
 mod vmcore;
 
 use std::io::{self, IsTerminal, Write};
@@ -52,13 +53,13 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; diagnose, check: nothing wrong was found; vmcore:
-       the dump is complete; compare: the second drill leaves a dump, every time; search: a
-       smallest value was found
-  1    an outcome changed, or has no snapshot yet; diagnose: a kernel failed, or made no dump;
-       check: an error or a warning; vmcore: the dump is incomplete or damaged; compare: does not
-       fix, breaks, or not the same outcome every time; search: no value leaves a dump;
-       image verify: something differs, or cannot be proven
+  0    every drill ended as its snapshot says; run --shuffle: the same way in every order;
+       diagnose, check: nothing wrong was found; vmcore: the dump is complete; compare: the second
+       drill leaves a dump, every time; search: a smallest value was found
+  1    an outcome changed, or has no snapshot yet; run --shuffle: not the same way in every order;
+       diagnose: a kernel failed, or made no dump; check: an error or a warning; vmcore: the dump
+       is incomplete or damaged; compare: does not fix, breaks, or not the same outcome every time;
+       search: no value leaves a dump; image verify: something differs, or cannot be proven
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read, not a dump
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump
@@ -133,6 +134,8 @@ pub enum Status {
     Fault,
     /// A change was not shown to be good, or no value of a setting was.
     NotShown,
+    /// How a drill ends depends on the order of its drivers.
+    OrderCounts,
     /// Some drill gave no outcome.
     Harness,
     /// A dump is incomplete or damaged.
@@ -159,7 +162,8 @@ impl Status {
             | Status::Lacking
             | Status::Mistakes
             | Status::Differs
-            | Status::NotShown => 1,
+            | Status::NotShown
+            | Status::OrderCounts => 1,
             Status::Input => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,

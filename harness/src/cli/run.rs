@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 
 use super::drive::{End, Signals, drive};
 use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
+use super::shuffle;
 use super::{CliError, Context, Status};
 use crate::machine::{Accel, AccelChoice};
 use crate::report::{Compared, Finished, Terminal, Totals, write_json, write_junit};
@@ -24,6 +25,7 @@ Examples:
   crashdrill run                                         every scenario in scenarios/
   crashdrill run scenarios/healthy.yaml --variant nvme   one variant of one
   crashdrill run healthy --image host                    on the kernel that this machine runs
+  crashdrill run load-order --variant pci --shuffle 8    in up to 8 orders of its drivers
   crashdrill run --junit drills.xml --json drills.json   for CI
   crashdrill run my.yaml --keep                          keep console log, disk and initramfs")]
 pub(super) struct Run {
@@ -39,26 +41,31 @@ pub(super) struct Run {
     image: Option<String>,
     /// Drills at once [default: as many as CPUs and memory allow].
     #[arg(short, long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Run each drill in the orders of the capture kernel's drivers that seeds 1 to N make, and say
+    /// how many of them end in which verdict. Snapshots are neither read nor written.
+    #[arg(long, value_name = "N", conflicts_with_all = ["accept", "junit"],
+          value_parser = value_parser!(u16).range(1..=1000))]
+    shuffle: Option<u16>,
     /// Take the outcomes as the new snapshots.
     #[arg(long)]
     pub(super) accept: bool,
     /// Keep console log, reports, QEMU's command line, initramfs and disk of every drill. Without
     /// it, logs are kept of drills that did not end as expected.
     #[arg(long)]
-    keep: bool,
+    pub(super) keep: bool,
     /// Where kept drills go.
     #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
-    keep_in: PathBuf,
+    pub(super) keep_in: PathBuf,
     /// Write JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Write the outcomes as JSON.
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub(super) json: Option<PathBuf>,
     /// What runs the guests' instructions.
     #[arg(long, value_enum, default_value_t)]
-    accel: AccelArgument,
+    pub(super) accel: AccelArgument,
 }
 
 /// `--accel`.
@@ -129,6 +136,9 @@ impl Run {
         let mut drills = drills(context, &self.paths, &self.variant)?;
         if let Some(name) = &self.image {
             drills = OtherImage::find(context, name)?.take_fitting(drills)?;
+        }
+        if let Some(seeds) = self.shuffle {
+            return shuffle::execute(&self, context, drills, seeds);
         }
         let prepared = run::prepare_possible(
             &context.project,

@@ -8,11 +8,13 @@ mod delays;
 #[cfg(target_arch = "x86_64")]
 mod kvm_guest;
 pub mod link;
+mod load_order;
 mod options;
 pub mod plan;
 pub mod probe;
 pub mod process;
 pub mod qmp;
+mod shuffle;
 pub mod slots;
 
 pub use arguments::{Chardev, Files, arguments, pretty};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Entry, Node, TableError, entry};
 use super::link::DRILL_MAC;
+use super::load_order::is;
 use super::slots::{Request, SlotError, place};
 use crate::scenario::model::{self, Apic, Chipset, DeviceKind};
 use crate::units::{Bytes, Cpus, Slot};
@@ -89,7 +90,8 @@ pub struct Disk {
     pub size: Bytes,
     /// What is behind it.
     pub backing: Backing,
-    /// Its device node in a capture kernel that loads drivers in the default order. Where a
+    /// Its device node in a capture kernel, which depends on the order in which it loads drivers:
+    /// the default one, unless [`MachinePlan::name_disks`] was told another. Where a
     /// machine has several disks of one naming and the guest's drivers probe asynchronously (nvme
     /// since Linux 6.3, SCSI disks always), a UUID is the safer name.
     pub node: String,
@@ -229,8 +231,7 @@ impl MachinePlan {
                     .iter()
                     .any(|other| other.device == slot.device && other.function > 0);
         }
-        name_disks(&mut functions);
-        Ok(Self {
+        let mut plan = Self {
             chipset: machine.chipset,
             cpu: machine.cpu.as_deref().unwrap_or(USUAL_CPU).to_owned(),
             apic: machine.apic,
@@ -240,7 +241,9 @@ impl MachinePlan {
             functions,
             append: String::new(),
             accel: Accel::Tcg,
-        })
+        };
+        plan.name_disks(&plan.drivers());
+        Ok(plan)
     }
 
     /// QEMU's name of the machine type: fixed, so that a newer QEMU builds the same machine.
@@ -294,6 +297,34 @@ impl MachinePlan {
             }
         }
         drivers
+    }
+
+    /// Numbers the disks of each naming as a guest meets them that loads its drivers in this order:
+    /// driver by driver, each one's devices by slot. An nvme controller takes a number even without
+    /// a namespace. Disks whose driver is not loaded come last.
+    pub fn name_disks(&mut self, drivers: &[impl AsRef<str>]) {
+        let turn = |kind| {
+            let finder = finder(kind)?;
+            drivers
+                .iter()
+                .position(|driver| is(driver.as_ref(), finder))
+        };
+        let mut order: Vec<&mut PlacedFunction> = self.functions.iter_mut().collect();
+        order.sort_by_key(|function| (turn(function.kind).unwrap_or(usize::MAX), function.slot));
+        for naming in [Node::Nvme, Node::Vd, Node::Sd] {
+            let mut number = 0;
+            for function in &mut order {
+                if entry(function.kind).disk != Some(naming) {
+                    continue;
+                }
+                if let Some(disk) = &mut function.disk {
+                    disk.node = naming.path(number);
+                }
+                if function.disk.is_some() || naming == Node::Nvme {
+                    number += 1;
+                }
+            }
+        }
     }
 }
 
@@ -382,39 +413,10 @@ fn disk(
     })
 }
 
-/// Numbers the disks of each naming as the guest will meet them: driver by driver in load order
-/// (the target's last), each driver's devices by slot. An nvme controller takes a number even
-/// without a namespace.
-fn name_disks(functions: &mut [PlacedFunction]) {
-    let target = functions.iter().find(|f| f.target).map(|f| f.kind);
-    let mut kinds: Vec<DeviceKind> = Vec::new();
-    for function in functions.iter() {
-        if !kinds.contains(&function.kind) {
-            kinds.push(function.kind);
-        }
-    }
-    kinds.sort_by_key(|kind| Some(*kind) == target);
-    let mut order: Vec<usize> = (0..functions.len()).collect();
-    order.sort_by_key(|&index| {
-        let function = &functions[index];
-        let kind = kinds.iter().position(|kind| *kind == function.kind);
-        (kind, function.slot.device, function.slot.function)
-    });
-    for naming in [Node::Nvme, Node::Vd, Node::Sd] {
-        let mut number = 0;
-        for &index in &order {
-            let function = &mut functions[index];
-            if entry(function.kind).disk != Some(naming) {
-                continue;
-            }
-            if let Some(disk) = &mut function.disk {
-                disk.node = naming.path(number);
-            }
-            if function.disk.is_some() || naming == Node::Nvme {
-                number += 1;
-            }
-        }
-    }
+/// The driver that finds the disks of a device: sd_mod names them in the order in which it does.
+fn finder(kind: DeviceKind) -> Option<&'static str> {
+    let mut drivers = entry(kind).drivers.iter().copied();
+    drivers.rfind(|driver| *driver != "sd_mod")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod findings;
 mod image;
 mod json;
 mod junit;
+mod orders;
 mod page;
 mod proof;
 mod search;
@@ -25,6 +26,7 @@ pub use image::{
 };
 pub use json::write_json;
 pub use junit::write_junit;
+pub use orders::{Ending, OrderRun, Orders, orders_json, orders_text};
 pub use proof::{proof_json, proof_text};
 pub use search::{search_head, search_json, search_text, trial_line};
 pub use terminal::Terminal;

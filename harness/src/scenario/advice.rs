@@ -133,6 +133,7 @@ fn help_for_missing(place: &Path) -> String {
         "image" => "image: debian-12",
         "crashkernel" => return "write `256M`, or `none` for no such parameter".to_owned(),
         "about" => "about: What the drill shows, in a sentence.",
+        "capture.order.shuffled" => "shuffled: 1",
         _ => "device: nvme",
     };
     format!("add it: `{example}`")

@@ -8,7 +8,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::kdump::crashkernel::Crashkernel;
 use crate::kdump::flavour::Flavour;
@@ -325,11 +325,77 @@ impl JsonSchema for SysconfigFile {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Capture {
-    /// Drivers in the order in which they are loaded. By default those of `machine.devices`, in
-    /// the order of the file, the dump target's last.
+    /// Its drivers. By default those of `machine.devices`, in the order of the file, the dump
+    /// target's last.
     pub drivers: Option<Vec<String>>,
+    /// In which order they are loaded.
+    pub order: LoadOrder,
     /// Files put into its initramfs, path to text; executable. For kdump_pre and kdump_post.
     pub files: BTreeMap<String, String>,
+}
+
+/// In which order the capture kernel loads its drivers, one after the other. What a driver cannot
+/// do without (virtio_pci, modules that it depends on) comes before it in every order; modules that
+/// only kdump.conf names come last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadOrder {
+    /// As `drivers` has them.
+    #[default]
+    Explicit,
+    /// By PCI address, as udev begins at boot (coldplug): the driver of the lowest first. A virtio
+    /// device's own driver, for which udev waits for another event, comes with virtio_pci.
+    Pci,
+    /// Shuffled; the seed says how, and means the same order always.
+    Shuffled(u64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seed {
+    shuffled: u64,
+}
+
+impl Serialize for LoadOrder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Explicit => serializer.serialize_str("explicit"),
+            Self::Pci => serializer.serialize_str("pci"),
+            Self::Shuffled(shuffled) => Seed { shuffled }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LoadOrder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrSeed;
+
+        impl<'de> Visitor<'de> for WordOrSeed {
+            type Value = LoadOrder;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`explicit`, `pci` or `{shuffled: SEED}`")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<LoadOrder, E> {
+                match word {
+                    "explicit" => Ok(LoadOrder::Explicit),
+                    "pci" => Ok(LoadOrder::Pci),
+                    _ => Err(E::unknown_variant(
+                        word,
+                        &["explicit", "pci", "{shuffled: SEED}"],
+                    )),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LoadOrder, A::Error> {
+                Seed::deserialize(MapAccessDeserializer::new(map))
+                    .map(|seed| LoadOrder::Shuffled(seed.shuffled))
+            }
+        }
+
+        deserializer.deserialize_any(WordOrSeed)
+    }
 }
 
 /// What becomes of a dump that is sent over the network.

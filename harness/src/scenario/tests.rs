@@ -2,7 +2,7 @@ use std::path::Path as File;
 
 use proptest::prelude::*;
 
-use super::model::{DeviceKind, Scenario, SysconfigFile};
+use super::model::{DeviceKind, LoadOrder, Scenario, SysconfigFile};
 use super::*;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::catalogue::facts as facts_of;
@@ -140,6 +140,72 @@ fn patches() {
     assert_eq!(scenario(4).machine.devices[1].msix, None);
     assert_eq!(scenario(5).capture.files["/etc/a.conf"], "text");
     assert_eq!(scenario(6), &good(SMALL)[0].scenario);
+}
+
+#[test]
+fn load_orders() {
+    let drills = good(&format!(
+        "{SMALL}variants:
+  usual:
+  explicit: {{capture.order: explicit}}
+  pci: {{capture: {{order: pci, drivers: [nvme]}}}}
+  shuffled: {{capture.order: {{shuffled: 18446744073709551615}}}}
+  patched: {{capture.order.shuffled: 4}}
+"
+    ));
+    let orders: Vec<_> = drills.iter().map(|d| d.scenario.capture.order).collect();
+    let wanted = [
+        LoadOrder::Explicit,
+        LoadOrder::Explicit,
+        LoadOrder::Pci,
+        LoadOrder::Shuffled(u64::MAX),
+        LoadOrder::Shuffled(4),
+    ];
+    assert_eq!(orders, wanted);
+    // What is written out can be read again.
+    for order in wanted {
+        let text = serde_yaml::to_string(&order).unwrap();
+        assert_eq!(serde_yaml::from_str::<LoadOrder>(&text).unwrap(), order);
+    }
+}
+
+#[test]
+fn load_orders_that_are_none() {
+    for (order, message, help) in [
+        (
+            "udev",
+            "`udev` is not known here",
+            "one of explicit, pci, {shuffled: SEED}",
+        ),
+        ("pic", "`pic` is not known here", "did you mean `pci`?"),
+        (
+            "{seed: 4}",
+            "unknown key `seed`",
+            "this mapping has shuffled",
+        ),
+        (
+            "{shuffled: -1}",
+            "expected a whole number, found the number -1",
+            "",
+        ),
+        ("{}", "`shuffled` is missing", "add it: `shuffled: 1`"),
+        (
+            "4",
+            "expected `explicit`, `pci` or `{shuffled: SEED}`, found the number 4",
+            "",
+        ),
+    ] {
+        let bad = load(&format!("{SMALL}capture: {{order: {order}}}\n")).unwrap_err();
+        let fault = bad.faults.last().unwrap();
+        assert_eq!(fault.message, message, "{order}");
+        let said = fault.help.as_deref().unwrap_or_default();
+        assert!(help.is_empty() || said == help, "{order}: {said}");
+    }
+    let disk = format!("{SMALL}boot: disk\ncapture: {{order: pci}}\n");
+    let bad = load(&disk).unwrap_err();
+    let message =
+        "with `boot: disk` udev loads the capture kernel's drivers, in an order of its own";
+    assert!(bad.faults.iter().any(|fault| fault.message == message));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! distribution on a root disk.
 
 use super::check::Problem;
-use super::model::{Boot, Limits, Scenario};
+use super::model::{Boot, Limits, LoadOrder, Scenario};
 use super::path::Path;
 use crate::kdump::flavour::Flavour;
 
@@ -25,12 +25,17 @@ pub(super) fn check(scenario: &Scenario, found: &mut Vec<Problem>) {
             ..problem.rests_on(boot.clone())
         });
     };
-    if scenario.capture.drivers.is_some() {
-        refuse(
-            root("capture").key("drivers"),
-            format!("{DISK} udev loads the capture kernel's drivers, in an order of its own"),
-            "remove it; files in /etc/modprobe.d of `capture.files` can order and forbid",
-        );
+    for (key, stated) in [
+        ("drivers", scenario.capture.drivers.is_some()),
+        ("order", scenario.capture.order != LoadOrder::Explicit),
+    ] {
+        if stated {
+            refuse(
+                root("capture").key(key),
+                format!("{DISK} udev loads the capture kernel's drivers, in an order of its own"),
+                "remove it; files in /etc/modprobe.d of `capture.files` can order and forbid",
+            );
+        }
     }
     for file in scenario.capture.files.keys() {
         let merged = MERGED.iter().find(|link| {

@@ -23,6 +23,13 @@ fn target(kind: DeviceKind) -> Device {
     }
 }
 
+fn sized(kind: DeviceKind) -> Device {
+    Device {
+        size: Some(Bytes(Bytes::GIB)),
+        ..device(kind)
+    }
+}
+
 fn plan(devices: Vec<Device>) -> Result<MachinePlan, PlanError> {
     MachinePlan::new(&Machine {
         devices,
@@ -82,10 +89,6 @@ fn every_target_has_a_node() {
 
 #[test]
 fn disks_are_numbered_as_the_guest_meets_them() {
-    let sized = |kind| Device {
-        size: Some(Bytes(Bytes::GIB)),
-        ..device(kind)
-    };
     // An nvme controller without a disk takes a number; the target at 0x5 comes after 0x4.
     assert_eq!(
         nodes(vec![device(DeviceKind::Nvme), target(DeviceKind::Nvme)]),
@@ -111,6 +114,49 @@ fn disks_are_numbered_as_the_guest_meets_them() {
             device(DeviceKind::VirtioBlk)
         ]),
         ["/dev/vdb", "/dev/vda"]
+    );
+}
+
+#[test]
+fn disks_are_named_in_load_order() {
+    let devices = || {
+        vec![
+            sized(DeviceKind::Ahci),
+            target(DeviceKind::MegasasGen2),
+            sized(DeviceKind::VirtioScsi),
+            sized(DeviceKind::Nvme),
+        ]
+    };
+    let named = |drivers: &[&str]| {
+        let mut plan = plan(devices()).unwrap();
+        plan.name_disks(drivers);
+        let disks = plan.functions.iter().filter_map(|f| f.disk.as_ref());
+        disks.map(|disk| disk.node.clone()).collect::<Vec<_>>()
+    };
+    let all = [
+        "nvme",
+        "sd_mod",
+        "megaraid-sas",
+        "virtio_pci",
+        "virtio_scsi",
+    ];
+    assert_eq!(
+        named(&all),
+        ["/dev/sdc", "/dev/sda", "/dev/sdb", "/dev/nvme0n1"]
+    );
+    let all = ["virtio_scsi", "ahci", "megaraid_sas"];
+    assert_eq!(
+        named(&all),
+        ["/dev/sdb", "/dev/sdc", "/dev/sda", "/dev/nvme0n1"]
+    );
+    // One adapter of the target's kind is loaded early: its driver finds the target with it.
+    assert_eq!(
+        nodes(vec![
+            sized(DeviceKind::Ahci),
+            sized(DeviceKind::MegasasGen2),
+            target(DeviceKind::Ahci)
+        ]),
+        ["/dev/sda", "/dev/sdc", "/dev/sdb"]
     );
 }
 

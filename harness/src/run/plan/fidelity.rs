@@ -5,7 +5,23 @@ use crashdrill_guest::order::{CaptureOrder, FailureAction, Script, Target};
 use super::{Stage, SystemCalls};
 use crate::image::{CaptureKernel, Image};
 use crate::machine::MachinePlan;
-use crate::scenario::model::Chipset;
+use crate::scenario::model::{Chipset, LoadOrder};
+
+/// `drivers` is what came of the order.
+pub(super) fn load_order(order: LoadOrder, drivers: &[String]) -> String {
+    let drivers = drivers.join(", ");
+    let order = match order {
+        LoadOrder::Explicit => "in the order of the scenario".to_owned(),
+        LoadOrder::Pci => format!(
+            "by the PCI addresses of their devices, where udev loads several at once: {drivers}"
+        ),
+        LoadOrder::Shuffled(seed) => format!("as seed {seed} shuffles them: {drivers}"),
+    };
+    format!(
+        "the capture initramfs is crashdrill's own, not dracut's: no udev, drivers load one after \
+         the other {order}"
+    )
+}
 
 pub(super) fn notes(
     image: &Image,
@@ -14,12 +30,8 @@ pub(super) fn notes(
     system_calls: SystemCalls,
 ) -> Vec<String> {
     let order = &capture.order;
-    let mut notes = vec![
-        "the capture initramfs is crashdrill's own, not dracut's: no udev, drivers load one after \
-         the other in the order of the scenario"
-            .to_owned(),
-        "the first kernel runs /init alone: no services, no load when it crashes".to_owned(),
-    ];
+    let mut notes =
+        vec!["the first kernel runs /init alone: no services, no load when it crashes".to_owned()];
     let without = |which: &str, last| {
         format!(
             "in {which} system calls above {last} are answered with ENOSYS, as an older kernel \

@@ -326,10 +326,8 @@ impl Plan {
             image: image.name.clone(),
             source,
         };
-        let mut drivers = match &scenario.capture.drivers {
-            Some(drivers) => drivers.clone(),
-            None => machine.drivers().into_iter().map(str::to_owned).collect(),
-        };
+        let mut drivers = machine.load_order(&scenario.capture);
+        machine.name_disks(&drivers);
         let (more, messages) = extra_modules(image, &conf.extra_modules).map_err(modules)?;
         drivers.extend(more);
 
@@ -364,6 +362,7 @@ impl Plan {
         let config = kernel::check(image, &first, &capture)?;
         let contents = contents(scenario, conf, &machine)?;
         let mut fidelity = fidelity::notes(image, &machine, &capture, system_calls);
+        fidelity.insert(0, fidelity::load_order(scenario.capture.order, &drivers));
         fidelity.extend(kernel::auto(scenario, image, &config));
         let expectations = Expectations {
             fidelity,

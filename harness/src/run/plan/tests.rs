@@ -25,7 +25,11 @@ const MODULES: [(&str, &str); 3] = [
          kernel/drivers/net/virtio_net.ko.xz:\n",
     ),
     ("modules.alias", "alias fs-ext3 ext4\nalias fs-ext2 ext4\n"),
-    ("modules.builtin", "kernel/drivers/scsi/sd_mod.ko\n"),
+    (
+        "modules.builtin",
+        "kernel/drivers/scsi/sd_mod.ko\nkernel/drivers/ata/ahci.ko\n\
+         kernel/drivers/scsi/megaraid/megaraid_sas.ko\n",
+    ),
 ];
 
 /// A static x86-64 program, as far as anyone reads it.
@@ -559,6 +563,67 @@ fn plan_without(without: &[&str], kdump: &str, release: &str) -> Result<Plan, Pl
          crashkernel: auto\nkdump:\n{kdump}"
     );
     plan_on(&image, &text)
+}
+
+#[test]
+fn the_order_of_the_drivers() {
+    let devices = format!(
+        "    - {{device: virtio-blk, slots: [0x8]}}\n{NVME}    - {{device: virtio-net, slots: [0x3]}}\n"
+    );
+    let lines = ["ext4 /dev/nvme0n1", "extra_modules sunrpc"];
+    let of = |order: &str| {
+        let more = format!("capture: {{order: {order}}}\n");
+        let plan = whole_plan(&devices, &conf("rhel7", &lines), &more).unwrap();
+        let note = plan.expectations.fidelity[0].clone();
+        let drivers = plan.expectations.capture_drivers.clone();
+        let loaded = direct(plan).capture.order.drivers;
+        let names: Vec<_> = loaded.into_iter().map(|driver| driver.name).collect();
+        assert_eq!(names, drivers);
+        (drivers.join(" "), note)
+    };
+    const NOTE: &str = "the capture initramfs is crashdrill's own, not dracut's: no udev, drivers \
+                        load one after the other";
+    assert_eq!(
+        of("explicit"),
+        (
+            "virtio_pci virtio_blk virtio_net nvme sunrpc".to_owned(),
+            format!("{NOTE} in the order of the scenario")
+        )
+    );
+    assert_eq!(
+        of("pci"),
+        (
+            "virtio_pci virtio_net nvme virtio_blk sunrpc".to_owned(),
+            format!(
+                "{NOTE} by the PCI addresses of their devices, where udev loads several at once: \
+                 virtio_pci, virtio_net, nvme, virtio_blk, sunrpc"
+            )
+        )
+    );
+    let (drivers, note) = of("{shuffled: 7}");
+    assert_eq!(
+        note,
+        format!(
+            "{NOTE} as seed 7 shuffles them: {}",
+            drivers.replace(' ', ", ")
+        )
+    );
+}
+
+#[test]
+fn the_target_is_called_what_the_order_makes_of_it() {
+    let devices = "    - {device: ahci, target: true, slots: [0x3]}\n\
+                   \u{20}   - {device: megasas-gen2, size: 1G, slots: [0x4]}\n";
+    let of = |order: &str| {
+        let more = format!("capture: {{order: {order}}}\n");
+        let target = plan(devices, "  flavour: rhel7\n", &more).unwrap();
+        match target.capture.order.target {
+            Target::Filesystem(filesystem) => filesystem.device,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(of("explicit"), "/dev/sdb");
+    assert_eq!(of("pci"), "/dev/sda");
 }
 
 #[test]
