@@ -26,15 +26,10 @@ impl CaptureOrder {
     }
 }
 
-/// Whether this is a makedumpfile that reads in threads: `--num-threads=2`, `--num-threads 2`.
+/// Whether this starts a makedumpfile that reads in threads: `--num-threads=2`, `--num-threads 2`.
 pub fn has_threads(argv: &[String]) -> bool {
-    let Some((program, arguments)) = argv.split_first() else {
-        return false;
-    };
-    program.rsplit('/').next() == Some("makedumpfile")
-        && arguments
-            .iter()
-            .any(|argument| argument.starts_with("--num-threads"))
+    argv.iter().any(|word| word.contains("makedumpfile"))
+        && argv.iter().any(|word| word.starts_with("--num-threads"))
 }
 
 #[cfg(test)]
@@ -87,6 +82,7 @@ mod tests {
         let has_threads = |line| has_threads(&words(line));
         assert!(has_threads("makedumpfile -l --num-threads=2"));
         assert!(has_threads("/sbin/makedumpfile --num-threads 2 -F"));
+        assert!(has_threads("nice makedumpfile -l --num-threads=2"));
         assert!(!has_threads("makedumpfile -l -d 31"));
         assert!(!has_threads("cp --num-threads=2"));
     }
