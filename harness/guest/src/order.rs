@@ -1,5 +1,6 @@
 //! What /init is to do: one file in the initramfs, written by the harness.
 
+pub mod collector;
 mod server;
 mod wire;
 

@@ -5,6 +5,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crashdrill_guest::order::collector;
 use crashdrill_guest::report::Exit;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -31,11 +32,11 @@ pub(crate) fn run_with(
     more: &[&str],
     set: impl FnOnce(&mut Command),
 ) -> Exit {
-    let Some((program, arguments)) = argv.split_first() else {
+    let Some(program) = argv.first() else {
         return Exit::NotRun(libc::ENOENT);
     };
-    let mut command = command(program);
-    command.args(arguments).args(more);
+    let mut command = words(program, argv);
+    command.args(more);
     set(&mut command);
     let exit = spawn(&mut command, memory);
     said_not_run(program, exit);
@@ -78,11 +79,11 @@ pub(crate) fn pipe(
     more: &[&str],
     writer: &mut Command,
 ) -> (Exit, Exit) {
-    let Some((program, arguments)) = argv.split_first() else {
+    let Some(program) = argv.first() else {
         return (Exit::NotRun(libc::ENOENT), Exit::NotRun(0));
     };
-    let mut reader = command(program);
-    reader.args(arguments).args(more).stdout(Stdio::piped());
+    let mut reader = words(program, argv);
+    reader.args(more).stdout(Stdio::piped());
     let mut reader = reader.spawn();
     match reader.as_mut().map(|child| child.stdout.take()) {
         Ok(Some(output)) => writer.stdin(output),
@@ -170,6 +171,16 @@ pub(crate) fn command(program: &str) -> Command {
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", "/")
         .env("TERM", "linux");
+    command
+}
+
+/// The program with the words behind it, which may be the core collector.
+fn words(program: &str, argv: &[String]) -> Command {
+    let mut command = command(program);
+    command.args(argv.iter().skip(1));
+    if collector::has_threads(argv) {
+        command.env("LD_PRELOAD", collector::PRELOADED);
+    }
     command
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn to_filesystem(
     }
     let status = child::run_with(
         &mut init.memory,
-        &collector(order, system::cpus()),
+        &order.collector_on(system::cpus()),
         &["/proc/vmcore", &incomplete],
         |command| {
             if script == Script::Rhel6 {
@@ -190,7 +190,7 @@ pub(crate) fn to_device(init: &mut Init, order: &CaptureOrder, node: &Path) -> R
     }
     let (status, written) = child::pipe(
         &mut init.memory,
-        &collector(order, system::cpus()),
+        &order.collector_on(system::cpus()),
         &["/proc/vmcore"],
         &mut dd,
     );
@@ -242,18 +242,6 @@ fn sync_device(node: &str) -> Result<(), Failure> {
 fn said(path: &str) {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().for_each(console::print);
-}
-
-/// The core collector, with what the script itself adds to it: kdump.sh looks for `makedumpfile`,
-/// `-F` and `-E` anywhere in the line.
-pub(crate) fn collector(order: &CaptureOrder, cpus: u32) -> Vec<String> {
-    let mut argv = order.collector.clone();
-    let has = |text: &str| argv.iter().any(|word| word.contains(text));
-    let threads = order.script.adds_threads() && has("makedumpfile") && !has("-F") && !has("-E");
-    if threads && cpus > 1 {
-        argv.push(format!("--num-threads={cpus}"));
-    }
-    argv
 }
 
 /// vmcore-dmesg.txt, without which there may still be a dump.
@@ -314,45 +302,7 @@ pub(crate) fn directory_name(host_ip: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crashdrill_guest::order::{Action, FailureAction, Target};
-
     use super::*;
-
-    fn with(script: Script, line: &str, cpus: u32) -> String {
-        let order = CaptureOrder {
-            script,
-            drivers: Vec::new(),
-            target: Target::Raw {
-                device: "/dev/vda".to_owned(),
-            },
-            wait_ms: 0,
-            path: "/".to_owned(),
-            collector: line.split(' ').map(str::to_owned).collect(),
-            pre: None,
-            post: None,
-            emergency: None,
-            failure_action: FailureAction::Shell,
-            final_action: Action::Reboot,
-            shell: false,
-        };
-        collector(&order, cpus).join(" ")
-    }
-
-    #[test]
-    fn threads_for_makedumpfile() {
-        let line = "makedumpfile -l -d 31";
-        assert_eq!(with(Script::Rhel8, line, 4), line);
-        assert_eq!(with(Script::Rhel9, line, 1), line);
-        assert_eq!(
-            with(Script::Rhel9, line, 4),
-            "makedumpfile -l -d 31 --num-threads=4"
-        );
-        assert_eq!(
-            with(Script::Fedora, "/sbin/makedumpfile -F -l", 4),
-            "/sbin/makedumpfile -F -l"
-        );
-        assert_eq!(with(Script::Fedora, "cp", 4), "cp");
-    }
 
     #[test]
     fn paths_on_the_target() {

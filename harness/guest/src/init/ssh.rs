@@ -148,7 +148,7 @@ fn collect(init: &mut Init, order: &CaptureOrder, login: &Login<'_>, incomplete:
         _ => "umask 0077 && ",
     };
     let mut ssh = login.ssh(&format!("{umask}dd bs=512 of={incomplete}"));
-    let argv = save::collector(order, system::cpus());
+    let argv = order.collector_on(system::cpus());
     let (status, written) = child::pipe(&mut init.memory, &argv, &["/proc/vmcore"], &mut ssh);
     init.report(&Report::Collector {
         status,

@@ -1,9 +1,11 @@
 //! What differs from a customer's machine, for the outcome.
 
+use crashdrill_guest::order::collector;
 use crashdrill_guest::order::{CaptureOrder, FailureAction, Script, Target};
 
 use super::{Stage, SystemCalls};
 use crate::image::{CaptureKernel, Image};
+use crate::kdump::commandline;
 use crate::machine::MachinePlan;
 use crate::scenario::model::{Chipset, LoadOrder};
 
@@ -26,7 +28,7 @@ pub(super) fn load_order(order: LoadOrder, drivers: &[String]) -> String {
 pub(super) fn notes(
     image: &Image,
     machine: &MachinePlan,
-    capture: &Stage<CaptureOrder>,
+    (capture, commandline): (&Stage<CaptureOrder>, &str),
     system_calls: SystemCalls,
 ) -> Vec<String> {
     let order = &capture.order;
@@ -82,6 +84,13 @@ pub(super) fn notes(
              to wait for it",
         );
     }
+    if collector::has_threads(&order.collector_on(cpus(machine, commandline))) {
+        note(
+            "makedumpfile's threads find libgcc_s.so.1 preloaded, as RHEL's and Fedora's makedumpfile \
+             has it by way of libsnappy; Debian's may abort without (libgcc_s.so.1 must be \
+             installed for pthread_exit to work)",
+        );
+    }
     if order.script.is_kdump_sh() && !capture.programs.contains("vmcore-dmesg") {
         note("the image has no vmcore-dmesg, so that vmcore-dmesg.txt cannot be saved");
     }
@@ -95,4 +104,14 @@ pub(super) fn notes(
         note("chipset pc: interrupt lines use preallocated ISA vectors, unlike on a server");
     }
     notes
+}
+
+/// CPUs of the capture kernel.
+fn cpus(machine: &MachinePlan, commandline: &str) -> u32 {
+    let limits = ["nr_cpus", "maxcpus"].into_iter().filter_map(|parameter| {
+        let value = commandline::last_value(commandline, parameter)?;
+        value.parse().ok()
+    });
+    let all = u32::from(machine.cpus.get());
+    limits.fold(all, u32::min)
 }

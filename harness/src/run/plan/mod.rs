@@ -361,7 +361,12 @@ impl Plan {
         .stage()?;
         let config = kernel::check(image, &first, &capture)?;
         let contents = contents(scenario, conf, &machine)?;
-        let mut fidelity = fidelity::notes(image, &machine, &capture, system_calls);
+        let mut fidelity = fidelity::notes(
+            image,
+            &machine,
+            (&capture, &capture_commandline),
+            system_calls,
+        );
         fidelity.insert(0, fidelity::load_order(scenario.capture.order, &drivers));
         fidelity.extend(kernel::auto(scenario, image, &config));
         let expectations = Expectations {

@@ -456,6 +456,23 @@ fn servers_that_are_refused_by_name() {
 }
 
 #[test]
+fn threads_of_makedumpfile() {
+    let noted = |flavour, cpus: &str, append: &str| {
+        let kdump = conf(flavour, &["ext4 /dev/nvme0n1"])
+            + &format!("  sysconfig: {{KDUMP_COMMANDLINE_APPEND: {append}}}\n");
+        let devices = format!("{NVME}  cpus: {cpus}\n");
+        let notes = whole_plan(&devices, &kdump, "").unwrap();
+        let notes = notes.expectations.fidelity;
+        notes.iter().any(|note| note.contains("libgcc_s"))
+    };
+    assert!(noted("rhel9", "4", "irqpoll nr_cpus=2"));
+    assert!(noted("fedora", "2", "irqpoll"));
+    assert!(!noted("rhel9", "4", "nr_cpus=4 maxcpus=1"));
+    assert!(!noted("rhel9", "1", "nr_cpus=2"));
+    assert!(!noted("rhel8", "4", "nr_cpus=2"));
+}
+
+#[test]
 fn system_calls_of_an_older_kernel() {
     let of = |more: &str, append: &str| {
         let kdump = conf("rhel7", &["ext4 /dev/nvme0n1"])
