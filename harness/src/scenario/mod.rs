@@ -5,6 +5,7 @@ pub mod check;
 mod decode;
 mod diagnostics;
 pub mod load;
+mod matrix;
 pub mod model;
 mod patch;
 mod path;
