@@ -242,8 +242,7 @@ impl Cell {
         };
         let verdict = Text::new().styled(style, &outcome.verdict.to_string());
         let (mark_style, mark): (Style, _) = match comparison {
-            Comparison::Same => (DIM, ""),
-            Comparison::Accepted { .. } => (NEW, " accepted"),
+            Comparison::Same | Comparison::Accepted { .. } => (DIM, ""),
             Comparison::New { .. } => (NEW, " new"),
             Comparison::Changed { .. } => (BAD, " CHANGED"),
         };

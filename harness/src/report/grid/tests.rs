@@ -50,7 +50,7 @@ fn rows_and_columns() {
 
 #[test]
 fn causes_below_where_there_is_not_the_room() {
-    insta::assert_snapshot!("causes-below", shown(&drills(TWO), 75));
+    insta::assert_snapshot!("causes-below", shown(&drills(TWO), 60));
 }
 
 #[test]
