@@ -20,7 +20,7 @@ use crate::kdump::suse::SuseKdump;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::catalogue;
 use crate::scenario::model::{Scenario, SysconfigFile};
-use crate::scenario::{Drill, Path, Problem, parse};
+use crate::scenario::{Drill, Path, Problem, parse, some_of};
 
 /// The flavour, if all drills agree on it, and what is wrong.
 pub(super) fn check(name: &str, text: &str, settings: Settings) -> (Option<Flavour>, Vec<Finding>) {
@@ -54,7 +54,7 @@ pub(super) fn check(name: &str, text: &str, settings: Settings) -> (Option<Flavo
         .into_values()
         .map(|(mut finding, variants)| {
             if !variants.is_empty() && variants.len() < drills {
-                finding.message += &format!(" (variant {})", variants.join(", "));
+                finding.message += &format!(" (variant {})", some_of(&variants));
             }
             finding
         })

@@ -381,8 +381,8 @@ impl Collected {
     }
 }
 
-/// A matrix may have hundreds.
-fn some_of(variants: &[String]) -> String {
+/// Variants by their names; a matrix may have hundreds.
+pub(crate) fn some_of(variants: &[String]) -> String {
     match variants {
         [first, _, _, _, ..] => format!("{first} and {} more", variants.len() - 1),
         few => few.join(", "),
