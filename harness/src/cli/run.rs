@@ -11,9 +11,9 @@ use super::drive::{End, Signals, drive};
 use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
 use super::shuffle;
-use super::{CliError, Context, Status};
+use super::{CliError, Context, Status, width};
 use crate::machine::{Accel, AccelChoice};
-use crate::report::{Compared, Finished, Terminal, Totals, write_json, write_junit};
+use crate::report::{Compared, Finished, Grid, Terminal, Totals, write_json, write_junit};
 use crate::run::{self, DrillResult, HarnessError, Job, MissingImage, Shell};
 use crate::scenario::Drill;
 use crate::snapshot::{compare, text};
@@ -140,6 +140,7 @@ impl Run {
         if let Some(seeds) = self.shuffle {
             return shuffle::execute(&self, context, drills, seeds);
         }
+        let grids = Grid::of(&drills);
         let prepared = run::prepare_possible(
             &context.project,
             &context.cache,
@@ -156,7 +157,7 @@ impl Run {
         }
         announce(&prepared.accel);
         let runtime = run::runtime().map_err(CliError::harness)?;
-        runtime.block_on(self.drive(context, prepared.jobs, prepared.missing))
+        runtime.block_on(self.drive(context, prepared.jobs, prepared.missing, &grids))
     }
 
     async fn drive(
@@ -164,6 +165,7 @@ impl Run {
         context: &Context,
         jobs: Vec<Job>,
         missing: Vec<MissingImage>,
+        grids: &[Grid],
     ) -> Result<Status, CliError> {
         let mut signals = Signals::new()?;
         let begin = Instant::now();
@@ -196,6 +198,7 @@ impl Run {
         }
         finished.sort_by_key(|(index, _)| *index);
         let finished: Vec<Finished> = finished.into_iter().map(|(_, drill)| drill).collect();
+        terminal.grids(grids, &finished, width());
         terminal.summary(&finished, begin.elapsed());
         if let Some(file) = &self.junit {
             write_junit(file, &finished, begin.elapsed()).map_err(unwritable(file))?;

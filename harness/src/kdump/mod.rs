@@ -2,6 +2,7 @@
 //! distribution.
 
 pub mod assembly;
+pub mod capture_cpus;
 pub mod commandline;
 pub mod conf;
 pub mod configuration;

@@ -20,7 +20,7 @@ use crate::kdump::suse::SuseKdump;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::{MachinePlan, catalogue};
 use crate::scenario::model::{Apic, Scenario, SysconfigFile};
-use crate::scenario::{Drill, Path, Problem, parse};
+use crate::scenario::{Drill, Path, Problem, parse, some_of};
 use crate::vectors::{Driver, Kernel, Prediction, Setting, predict};
 
 /// The flavour, if all drills agree on it, and what is wrong.
@@ -55,7 +55,7 @@ pub(super) fn check(name: &str, text: &str, settings: Settings) -> (Option<Flavo
         .into_values()
         .map(|(mut finding, variants)| {
             if !variants.is_empty() && variants.len() < drills {
-                finding.message += &format!(" (variant {})", variants.join(", "));
+                finding.message += &format!(" (variant {})", some_of(&variants));
             }
             finding
         })

@@ -2,6 +2,7 @@
 
 mod diagnosis;
 mod findings;
+mod grid;
 mod image;
 mod json;
 mod junit;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
 pub use findings::{findings_json, findings_schema, findings_text};
+pub use grid::Grid;
 pub use image::{
     Cached, Described, Fetched, Held, Inventory, Kept, Other, Role, State as ImageState,
     fetched_text, image_list_json, image_list_schema, image_list_text, image_text, verified_text,

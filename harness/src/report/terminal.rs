@@ -9,7 +9,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Compared, Finished, Totals, answer, seconds};
+use super::{Compared, Finished, Grid, Totals, answer, seconds};
 use crate::run::{DrillResult, HarnessError};
 use crate::snapshot::{Comparison, diff};
 use crate::verdict::outcome::{Phase, Verdict};
@@ -130,6 +130,16 @@ impl Terminal {
     fn name(&self, job: usize) -> String {
         let name = self.names.get(job).map_or("", String::as_str);
         format!("{name:width$}", width = self.width)
+    }
+
+    /// What came of each matrix, on a terminal of `width` columns.
+    pub fn grids(&self, grids: &[Grid], finished: &[Finished], width: usize) {
+        for grid in grids {
+            anstream::eprint!("{}", grid.text(finished, width));
+        }
+        if !grids.is_empty() {
+            anstream::eprintln!();
+        }
     }
 
     /// The run is over: the numbers, and what to do about them.

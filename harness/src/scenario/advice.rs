@@ -93,7 +93,13 @@ fn error_message(root: &Node, text: &str, error: &DecodeError, place: &Path) -> 
 }
 
 fn help_for_key(mapping: &Path, key: &str, expected: &'static [&'static str]) -> String {
-    if let Some(closest) = suggest::closest(key, expected.iter().copied()) {
+    // Keys of the file that are gone when a drill is decoded.
+    let expanded: &[&str] = match mapping.0.is_empty() {
+        true => &["variants", "matrix"],
+        false => &[],
+    };
+    let known: Vec<&str> = expected.iter().chain(expanded).copied().collect();
+    if let Some(closest) = suggest::closest(key, known.iter().copied()) {
         return format!("did you mean `{closest}`?");
     }
     if let Some(home) = schema::homes(key).first() {
@@ -107,12 +113,7 @@ fn help_for_key(mapping: &Path, key: &str, expected: &'static [&'static str]) ->
     } else {
         "this mapping"
     };
-    let variants = if mapping.0.is_empty() {
-        ", variants"
-    } else {
-        ""
-    };
-    format!("{place} has {}{variants}", expected.join(", "))
+    format!("{place} has {}", known.join(", "))
 }
 
 /// The patch that has taken a missing key out.

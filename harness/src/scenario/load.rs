@@ -11,6 +11,7 @@ use super::advice::{first_line, found_error, found_problem, removed_by};
 use super::check::{self, FactsOf, Problem};
 use super::decode;
 use super::diagnostics::{BadScenario, Found, Source};
+use super::matrix::{self, Axis, Choice};
 use super::model::Scenario;
 use super::patch;
 use super::path::Path;
@@ -26,7 +27,8 @@ pub struct ScenarioFile {
     pub file: path::PathBuf,
     /// The scenario's name.
     pub name: String,
-    /// One for each variant in the order of the file, or the only one. Never empty.
+    /// One for each variant in the order of the file, for each combination of the matrix, or the
+    /// only one. Never empty.
     pub drills: Vec<Drill>,
 }
 
@@ -37,6 +39,8 @@ pub struct Drill {
     pub id: DrillId,
     /// What it is.
     pub scenario: Scenario,
+    /// Its place in the scenario's matrix: what each axis is called there. Empty without a matrix.
+    pub cell: Vec<String>,
     /// The file that describes it.
     pub file: path::PathBuf,
     source: Source,
@@ -48,7 +52,7 @@ pub struct Drill {
 pub struct DrillId {
     /// The scenario's name.
     pub scenario: String,
-    /// The variant's name, if the scenario has variants.
+    /// The variant's name, if the scenario has variants or a matrix.
     pub variant: Option<String>,
     /// The image, if it is another one than the scenario says.
     pub image: Option<String>,
@@ -144,10 +148,13 @@ impl Drill {
             &mut all,
         );
         match drill {
-            Some(drill) if all.0.is_empty() => Ok(match &self.id.image {
-                Some(image) => drill.on(image),
-                None => drill,
-            }),
+            Some(mut drill) if all.0.is_empty() => {
+                drill.cell = self.cell.clone();
+                Ok(match &self.id.image {
+                    Some(image) => drill.on(image),
+                    None => drill,
+                })
+            }
             _ => Err(self.source.bad(all.sorted(usize::MAX))),
         }
     }
@@ -222,29 +229,68 @@ pub fn parse(
         );
         return Err(source.bad([found]));
     };
-    let (variants, entries): (Vec<_>, Vec<_>) = entries
+    let (expanded, entries): (Vec<_>, Vec<_>) = entries
         .into_iter()
-        .partition(|entry| entry.key == "variants");
+        .partition(|entry| matches!(entry.key.as_str(), "variants" | "matrix"));
     let base = Node::new(Value::Mapping(entries), root.span);
     name_of_file(file, &base, &mut all);
 
-    let variants = match variants.first() {
-        Some(entry) => variant_list(entry, text, &mut all),
-        None => vec![(None, &[] as &[Entry])],
+    let key = |key: &str| expanded.iter().find(|entry| entry.key == key);
+    let mut axes = Vec::new();
+    if let Some(variants) = key("variants") {
+        axes.push(variant_list(variants, text, &mut all));
+    }
+    if let Some(matrix) = key("matrix") {
+        let (more, found) = matrix::axes(matrix, text);
+        axes.extend(more);
+        found.into_iter().for_each(|found| all.add(None, found));
+    }
+    let cells = match (matrix::cells(&axes), key("matrix")) {
+        (Some(cells), matrix) => {
+            let wrong = matrix.and_then(|matrix| matrix::wrong_name(matrix, &cells));
+            wrong.into_iter().for_each(|found| all.add(None, found));
+            cells
+        }
+        (None, matrix) => {
+            let numbers = axes.iter().map(|axis| axis.choices.len().to_string());
+            let message = format!(
+                "{} are more than {} drills",
+                numbers.collect::<Vec<_>>().join(" x "),
+                matrix::MAX_DRILLS
+            );
+            let help = "leave values out, or put some into a scenario of their own".to_owned();
+            let at = matrix.map_or(0..0, |matrix| matrix.key_span.clone());
+            all.add(None, Found::new(at, message, Some(help)));
+            Vec::new()
+        }
     };
     let mut drills = Vec::new();
-    for (variant, patches) in &variants {
-        let (tree, refusals) = patch::apply(&base, patches);
+    for cell in &cells {
+        let name = cell.name();
+        let patches = cell.patches();
+        let (tree, refusals) = patch::apply(&base, &patches);
         let refused = !refusals.is_empty();
         for refusal in refusals {
-            all.add(*variant, refusal.into());
+            all.add(name.as_deref(), refusal.into());
         }
-        drills.extend(drill(
-            &source, tree, *variant, patches, refused, facts_of, &mut all,
-        ));
+        let drill = drill(
+            &source,
+            tree,
+            name.as_deref(),
+            &patches,
+            refused,
+            facts_of,
+            &mut all,
+        );
+        drills.extend(drill.map(|mut drill| {
+            if key("matrix").is_some() {
+                drill.cell = cell.headings();
+            }
+            drill
+        }));
     }
     if !all.0.is_empty() {
-        return Err(source.bad(all.sorted(variants.len())));
+        return Err(source.bad(all.sorted(cells.len())));
     }
     let name = drills
         .first()
@@ -300,6 +346,7 @@ fn drill(
             image: None,
         },
         scenario,
+        cell: Vec::new(),
         file: source.file.clone(),
         source: source.clone(),
         tree: Arc::new(tree),
@@ -326,11 +373,19 @@ impl Collected {
             .map(|(mut found, within)| {
                 if !within.is_empty() && within.len() < variants {
                     let comma = if found.label.is_empty() { "" } else { ", " };
-                    found.label += &format!("{comma}in variant {}", within.join(", "));
+                    found.label += &format!("{comma}in variant {}", some_of(&within));
                 }
                 found
             })
             .collect()
+    }
+}
+
+/// Variants by their names; a matrix may have hundreds.
+pub(crate) fn some_of(variants: &[String]) -> String {
+    match variants {
+        [first, _, _, _, ..] => format!("{first} and {} more", variants.len() - 1),
+        few => few.join(", "),
     }
 }
 
@@ -359,12 +414,8 @@ fn name_of_file(file: &path::Path, base: &Node, all: &mut Collected) {
     }
 }
 
-fn variant_list<'a>(
-    variants: &'a Entry,
-    text: &str,
-    all: &mut Collected,
-) -> Vec<(Option<&'a str>, &'a [Entry])> {
-    let mut list = Vec::new();
+fn variant_list(variants: &Entry, text: &str, all: &mut Collected) -> Axis {
+    let mut axis = Axis::default();
     let Value::Mapping(entries) = &variants.value.value else {
         let message = "`variants` is a mapping of names to what is different";
         let help = "variants:\n  more-cpus:\n    machine.cpus: 8".to_owned();
@@ -372,7 +423,7 @@ fn variant_list<'a>(
             None,
             Found::new(variants.key_span.clone(), message, Some(help)),
         );
-        return list;
+        return axis;
     };
     if entries.is_empty() {
         let help = "remove the key: a scenario without variants is one drill".to_owned();
@@ -399,16 +450,22 @@ fn variant_list<'a>(
                 Found::new(entry.key_span.clone(), message, Some(help)),
             );
         }
-        match &entry.value.value {
-            Value::Mapping(patches) => list.push((Some(entry.key.as_str()), patches.as_slice())),
-            Value::Null => list.push((Some(entry.key.as_str()), &[] as &[Entry])),
+        let patches = match &entry.value.value {
+            Value::Mapping(patches) => patches.clone(),
+            Value::Null => Vec::new(),
             _ => {
                 let message = format!("`{}` is a mapping of paths to values", entry.key);
                 let help = format!("such as `{}: {{machine.cpus: 8}}`", entry.key);
                 let at = first_line(text, &entry.value.span);
                 all.add(None, Found::new(at, message, Some(help)));
+                continue;
             }
-        }
+        };
+        axis.choices.push(Choice {
+            name: entry.key.clone(),
+            heading: entry.key.clone(),
+            patches,
+        });
     }
-    list
+    axis
 }

@@ -5,6 +5,7 @@ pub mod check;
 mod decode;
 mod diagnostics;
 pub mod load;
+mod matrix;
 pub mod model;
 mod patch;
 mod path;
@@ -16,5 +17,6 @@ mod userland;
 
 pub use check::{DeviceFacts, FactsOf, Problem, TableRule};
 pub use diagnostics::{BadScenario, Fault};
+pub(crate) use load::some_of;
 pub use load::{Drill, DrillId, ScenarioFile, Setting, parse, read};
 pub use path::{Path, PathError, Step};

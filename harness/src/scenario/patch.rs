@@ -1,15 +1,28 @@
 //! Variants: dotted paths and what to put there.
 
+use std::ops::Range;
+
 use super::path::{Path, Step};
 use super::tree::{Entry, Node, Refusal, Value};
+use crate::kdump::capture_cpus;
+
+/// No place of a scenario but what is varied most: the number behind `nr_cpus=` or `maxcpus=`
+/// on the capture kernel's command line, wherever the scenario says it.
+const CAPTURE_CPUS: &str = "nr_cpus";
 
 /// The scenario with a variant's patches applied, in the order of the file, and those that could
-/// not be. Items are taken out of lists last, so that every index means the list as it is written.
+/// not be. Items are taken out of lists last, so that every index means the list as it is written;
+/// and `nr_cpus` is put into the command line that the others have left.
 pub(super) fn apply(base: &Node, patches: &[Entry]) -> (Node, Vec<Refusal>) {
     let mut tree = base.clone();
     let mut refusals = Vec::new();
     let mut removed_items = Vec::new();
+    let mut capture_cpus = None;
     for patch in patches {
+        if patch.key == CAPTURE_CPUS {
+            capture_cpus = Some(patch);
+            continue;
+        }
         let path = match patch.key.parse::<Path>() {
             Ok(path) => path,
             Err(error) => {
@@ -17,7 +30,7 @@ pub(super) fn apply(base: &Node, patches: &[Entry]) -> (Node, Vec<Refusal>) {
                 continue;
             }
         };
-        if let Some(key @ ("name" | "variants")) = first_key(&path) {
+        if let Some(key @ ("name" | "variants" | "matrix")) = first_key(&path) {
             let help = "variants are told apart by their own names".to_owned();
             refusals.push(refuse(
                 patch,
@@ -46,7 +59,69 @@ pub(super) fn apply(base: &Node, patches: &[Entry]) -> (Node, Vec<Refusal>) {
             items.remove(*index);
         }
     }
+    if let Some(patch) = capture_cpus
+        && let Err(refusal) = set_capture_cpus(&mut tree, patch)
+    {
+        refusals.push(refusal);
+    }
     (tree, refusals)
+}
+
+fn set_capture_cpus(tree: &mut Node, patch: &Entry) -> Result<(), Refusal> {
+    let Value::Unsigned(number @ 1..) = patch.value.value else {
+        return Err(Refusal {
+            span: patch.value.span.clone(),
+            message: "`nr_cpus` is a whole number from 1 on".to_owned(),
+            help: Some("how many CPUs the capture kernel uses, such as `nr_cpus: 2`".to_owned()),
+        });
+    };
+    let mut found = Vec::new();
+    let kdump = Path::default().key("kdump");
+    if let Some(settings) = tree.get(&kdump) {
+        find_capture_cpus(kdump, settings, &mut found);
+    }
+    let (path, range) = match found.as_slice() {
+        [one] => one,
+        several => {
+            let message = match several.len() {
+                0 => {
+                    "nothing in the scenario's kdump settings says nr_cpus= or maxcpus=".to_owned()
+                }
+                times => {
+                    format!("the scenario's kdump settings say nr_cpus= or maxcpus= {times} times")
+                }
+            };
+            let help = "say it once, such as `kdump.sysconfig.KDUMP_COMMANDLINE_APPEND: irqpoll \
+                        nr_cpus=1 reset_devices`";
+            return Err(refuse(patch, message, Some(help.to_owned())));
+        }
+    };
+    if let Some(node) = tree.get_mut(&path.0)
+        && let Value::Text(text) = &mut node.value
+    {
+        text.replace_range(range.clone(), &number.to_string());
+        // What is wrong with the text now is this number's fault.
+        node.span = patch.value.span.clone();
+        node.literal = false;
+    }
+    Ok(())
+}
+
+/// Whatever the file and the flavour; but kdump.conf has no say in the capture kernel's command
+/// line.
+fn find_capture_cpus(path: Path, node: &Node, found: &mut Vec<(Path, Range<usize>)>) {
+    match &node.value {
+        Value::Mapping(entries) => {
+            for entry in entries.iter().filter(|entry| entry.key != "conf") {
+                find_capture_cpus(path.clone().key(&entry.key), &entry.value, found);
+            }
+        }
+        Value::Text(text) => {
+            let numbers = capture_cpus::numbers(text).into_iter();
+            found.extend(numbers.map(|(range, _)| (path.clone(), range)));
+        }
+        _ => {}
+    }
 }
 
 fn first_key(path: &Path) -> Option<&str> {

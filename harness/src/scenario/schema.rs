@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::Scenario;
 use super::path::{Path, Step};
 
-/// The schema of the whole file, variants included. What only crashdrill can check (fields that
+/// The schema of the whole file, variants and matrix included. What only crashdrill can check (fields that
 /// must fit each other, grammars in strings) is left to it.
 pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(Scenario).to_value();
@@ -23,27 +23,53 @@ pub fn json_schema() -> Value {
             root.insert("required".to_owned(), json!(["name"]));
             root.insert(
                 "anyOf".to_owned(),
-                json!([{ "required": ["variants"] }, { "required": rest }]),
+                json!([
+                    { "required": ["variants"] },
+                    { "required": ["matrix"] },
+                    { "required": rest },
+                ]),
             );
         }
         if let Some(Value::Object(properties)) = root.get_mut("properties") {
             properties.insert("variants".to_owned(), variants());
+            properties.insert("matrix".to_owned(), matrix());
         }
     }
     schema
 }
 
+/// Of variants, and of values in a matrix.
+const NAME: &str = "^[a-z0-9]+(-[a-z0-9]+)*$";
+
 fn variants() -> Value {
     json!({
         "description": "Drills that differ from the rest of the file in a few places: a name, and \
             under it dotted paths with what to put there (machine.cpus: 8, \
-            machine.devices[0].msix: 66); null removes a key.",
+            machine.devices[0].msix: 66); null removes a key, and nr_cpus: 2 sets nr_cpus= on the \
+            capture kernel's command line.",
         "type": "object",
         "minProperties": 1,
-        "propertyNames": { "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$" },
+        "propertyNames": { "pattern": NAME },
         "additionalProperties": {
             "type": ["object", "null"],
             "propertyNames": { "pattern": "^[a-z]" }
+        }
+    })
+}
+
+fn matrix() -> Value {
+    json!({
+        "description": "A drill for every combination of these values: dotted paths as in \
+            variants, and under each a list of values (nr_cpus: [1, 2]), or a mapping of names to \
+            values where a value is too long to be a part of the drill's name.",
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": { "pattern": "^[a-z]" },
+        "additionalProperties": {
+            "anyOf": [
+                { "type": "array", "minItems": 1 },
+                { "type": "object", "minProperties": 1, "propertyNames": { "pattern": NAME } }
+            ]
         }
     })
 }
@@ -172,6 +198,7 @@ mod tests {
                 "kdump",
                 "limits",
                 "machine",
+                "matrix",
                 "name",
                 "server",
                 "variants"

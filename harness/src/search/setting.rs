@@ -1,12 +1,11 @@
 //! What a search makes smaller.
 
 use std::fmt;
-use std::sync::LazyLock;
 
 use miette::Diagnostic;
-use regex::Regex;
 use serde_yaml::Value as Yaml;
 
+use crate::kdump::capture_cpus;
 use crate::kdump::crashkernel::{Crashkernel, Reserved};
 use crate::scenario::model::Scenario;
 use crate::scenario::{BadScenario, Drill, FactsOf, Path, Setting, Step};
@@ -17,14 +16,6 @@ use super::{Boot, Bounds, Unit, Value, Values};
 
 /// Between two values of `crashkernel=`.
 const CRASHKERNEL_STEP: u64 = 4 * Bytes::MIB;
-/// The parameters that say how many CPUs the capture kernel may use.
-const CPU_PARAMETERS: [&str; 2] = ["nr_cpus", "maxcpus"];
-
-static CPUS: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"(?:^|[\s"'=])(?:nr_cpus|maxcpus)=(?<number>\d+)\b"#;
-    // A unit test compiles it.
-    Regex::new(pattern).unwrap_or_else(|error| unreachable!("{error}"))
-});
 
 /// What is made smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,10 +95,10 @@ impl fmt::Display for Minimised {
 
 /// The one that a text ends with.
 fn cpu_parameter(text: &str) -> &'static str {
-    CPU_PARAMETERS
+    capture_cpus::PARAMETERS
         .into_iter()
         .find(|name| text.ends_with(&format!("{name}=")))
-        .unwrap_or(CPU_PARAMETERS[0])
+        .unwrap_or(capture_cpus::PARAMETERS[0])
 }
 
 /// What is to be made smaller, by the user's name for it, and between which values.
@@ -194,17 +185,13 @@ fn find_cpus(path: Path, value: &Yaml, found: &mut Vec<(Minimised, u64)>) {
             }
         }
         Yaml::String(text) => {
-            for word in CPUS.captures_iter(text) {
-                let Some(number) = word.name("number") else {
-                    continue;
-                };
-                let (before, after) = (&text[..number.start()], &text[number.end()..]);
-                let line = before.rsplit('\n').next().unwrap_or_default();
-                if let (false, Ok(own)) = (line.contains('#'), number.as_str().parse()) {
-                    let around = (before.to_owned(), after.to_owned());
-                    let path = path.clone();
-                    found.push((Minimised::CaptureCpus { path, around }, own));
-                }
+            for (number, own) in capture_cpus::numbers(text) {
+                let around = (
+                    text[..number.start].to_owned(),
+                    text[number.end..].to_owned(),
+                );
+                let path = path.clone();
+                found.push((Minimised::CaptureCpus { path, around }, own));
             }
         }
         _ => {}
