@@ -260,7 +260,10 @@ impl Watch {
 
     /// Counts the vectors of a stopped machine, if it is in its capture kernel.
     async fn count(&mut self, machine: &mut Machine, moment: Moment) -> Result<(), HarnessError> {
-        if self.countable && self.recorder.phase() >= Phase::CaptureKernel {
+        // The console may be read later than the reports: either tells which kernel it is.
+        let captures =
+            self.capture_total.is_some() || self.recorder.phase() >= Phase::CaptureKernel;
+        if self.countable && captures {
             let census = census::take(&mut machine.qmp).await?;
             self.counted.push(Counted { moment, census });
         }
