@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
+use super::postmortem::{self, Outlet, Postmortem};
 use super::read_back::{has_room, read_back};
 use super::serving::Server;
 use super::{Began, DrillResult, Event, HarnessError, Job};
@@ -59,9 +60,10 @@ pub(super) async fn run(
     let files = assemble::files(job)?;
 
     let begin = Instant::now();
-    let (mut server, mut machine) = start(job, &files).await?;
+    let (mut server, mut machine, outlet) = start(job, &files).await?;
     let scenario = &job.drill.scenario;
     let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
+    let mut postmortem = None;
     let stop = watch
         .until_over(&mut machine, &mut server, |phase, at| {
             tell(Event::Phase {
@@ -85,6 +87,7 @@ pub(super) async fn run(
                     _ => Moment::Ended,
                 };
                 watch.count(&mut machine, moment).await?;
+                postmortem = watch.postmortem(&mut machine, outlet).await?;
                 order(&mut machine, "quit").await?;
             }
             match machine.ended().await {
@@ -104,6 +107,7 @@ pub(super) async fn run(
             };
             order(&mut machine, "stop").await?;
             watch.count(&mut machine, moment).await?;
+            postmortem = watch.postmortem(&mut machine, outlet).await?;
             machine.kill().await?;
             end
         }
@@ -141,11 +145,15 @@ pub(super) async fn run(
         capture_total,
         capture_memory,
         files,
+        postmortem,
     })
 }
 
 /// Starts the dump server, if there is one, and the drill's machine. They boot side by side.
-async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine), MachineError> {
+async fn start(
+    job: &Job,
+    files: &Assembled,
+) -> Result<(Option<Server>, Machine, Option<Outlet>), MachineError> {
     let own = (
         &files.initramfs,
         files.disks.as_slice(),
@@ -153,16 +161,36 @@ async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine)
     );
     // A machine that has ended is counted before its QEMU ends.
     let more = ["-no-shutdown".into()];
-    let start = |link| boot(job, &job.plan.machine, &job.image, own, link, &more);
+    let (outlet, theirs) = match &job.postmortem {
+        Some(directory) => {
+            let (outlet, theirs) = Outlet::new(directory)?;
+            (Some(outlet), Some(theirs))
+        }
+        None => (None, None),
+    };
+    let start = |link| {
+        let ends = Ends {
+            link,
+            outlet: theirs.as_ref().map(AsFd::as_fd),
+        };
+        boot(job, &job.plan.machine, &job.image, own, ends, &more)
+    };
     let (Some(plan), Some(image), Some(server)) = (job.plan.server(), &job.server, &files.server)
     else {
-        return Ok((None, start(None).await?));
+        return Ok((None, start(None).await?, outlet));
     };
     // The harness keeps neither end: each is closed when its QEMU has ended.
     let (theirs, ours) = cable()?;
     let server = Server::start(job, plan, image, server, theirs.as_fd()).await?;
     let machine = start(Some(ours.as_fd())).await?;
-    Ok((Some(server), machine))
+    Ok((Some(server), machine, outlet))
+}
+
+/// What a machine has of sockets and pipes beside its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends<'a> {
+    pub(super) link: Option<BorrowedFd<'a>>,
+    pub(super) outlet: Option<BorrowedFd<'a>>,
 }
 
 /// Starts a machine on its image's kernel.
@@ -171,7 +199,7 @@ pub(super) async fn boot(
     machine: &MachinePlan,
     image: &Image,
     (initramfs, disks, medium): (&File, &[File], Option<&File>),
-    link: Option<BorrowedFd<'_>>,
+    ends: Ends<'_>,
     more: &[OsString],
 ) -> Result<Machine, MachineError> {
     let kernel = match &image.kernel.boot {
@@ -182,7 +210,8 @@ pub(super) async fn boot(
         initrd: Input::Open(initramfs.as_fd()),
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         medium: medium.map(|file| Input::Open(file.as_fd())),
-        link,
+        link: ends.link,
+        outlet: ends.outlet,
     };
     Machine::start_with(job.qemu.command(), machine, &inputs, more).await
 }
@@ -275,6 +304,21 @@ impl Watch {
         order(machine, "stop").await?;
         self.count(machine, Moment::DriversLoaded).await?;
         order(machine, "cont").await
+    }
+
+    /// What is left of a stopped machine whose capture kernel has saved nothing.
+    async fn postmortem(
+        &self,
+        machine: &mut Machine,
+        outlet: Option<Outlet>,
+    ) -> Result<Option<Postmortem>, HarnessError> {
+        match outlet {
+            Some(outlet) if failed_in_capture(self.recorder.phase()) => {
+                let counted = self.counted.last();
+                Ok(Some(postmortem::take(machine, outlet, counted).await?))
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn until_over(
@@ -466,6 +510,11 @@ impl Watch {
             source: error,
         }
     }
+}
+
+/// A capture kernel was there, and did not come to say that the dump is on the target.
+fn failed_in_capture(phase: Phase) -> bool {
+    (Phase::CaptureKernel..Phase::Saved).contains(&phase)
 }
 
 async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {

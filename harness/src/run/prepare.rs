@@ -168,6 +168,7 @@ pub fn prepare_possible(
             image,
             server: remote.map(|(image, _)| image),
             qemu: qemu.clone(),
+            postmortem: None,
         });
     }
     Ok(Prepared {
