@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crashdrill_guest::report::{self, Report, Role};
+use nix::errno::Errno;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -81,6 +82,7 @@ pub(super) async fn run(
                 .shutdown()
                 .is_some_and(|shutdown| shutdown.guest)
             {
+                watch.catch_up(&machine)?;
                 let moment = match watch.recorder.terminal() {
                     // It resets itself by panic=.
                     Some(Terminal::Panicked) => Moment::Dead,
@@ -106,6 +108,7 @@ pub(super) async fn run(
                 _ => Moment::Dead,
             };
             order(&mut machine, "stop").await?;
+            watch.catch_up(&machine)?;
             watch.count(&mut machine, moment).await?;
             postmortem = watch.postmortem(&mut machine, outlet).await?;
             machine.kill().await?;
@@ -314,8 +317,11 @@ impl Watch {
     ) -> Result<Option<Postmortem>, HarnessError> {
         match outlet {
             Some(outlet) if failed_in_capture(self.recorder.phase()) => {
-                let counted = self.counted.last();
-                Ok(Some(postmortem::take(machine, outlet, counted).await?))
+                let taken = postmortem::take(machine, outlet, self.counted.last()).await;
+                taken.map(Some).map_err(|error| match error {
+                    HarnessError::Machine(died @ MachineError::Died { .. }) => self.died(died),
+                    error => error,
+                })
             }
             _ => Ok(None),
         }
@@ -426,6 +432,15 @@ impl Watch {
             .await
             .map_err(channel("reading the console"))?;
         self.console(&mut rest, &|_, _| {});
+        Ok(())
+    }
+
+    /// Takes what a machine that is stopped has said so far: how far it came may be the last of it.
+    fn catch_up(&mut self, machine: &Machine) -> Result<(), HarnessError> {
+        let mut bytes = waiting(&machine.reports).map_err(channel("reading the reports"))?;
+        self.report(&mut bytes)?;
+        let mut bytes = waiting(&machine.serial).map_err(channel("reading the console"))?;
+        self.console(&mut bytes, &|_, _| {});
         Ok(())
     }
 
@@ -545,6 +560,21 @@ pub(super) async fn gathered(
     sleep_until(not_before).await;
     into.reserve(READ);
     from.read_buf(into).await
+}
+
+/// What a pipe holds, which may be nothing. The pipe itself is asked: the runtime may not have heard
+/// of it yet.
+fn waiting(from: &pipe::Receiver) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; READ];
+    loop {
+        match nix::unistd::read(from, &mut piece) {
+            Ok(0) | Err(Errno::EAGAIN) => return Ok(bytes),
+            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {

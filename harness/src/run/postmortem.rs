@@ -2,10 +2,9 @@
 //! taken out of the stopped machine.
 
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,13 +69,15 @@ impl Outlet {
 
     /// A file without a name, and the bytes that are free where it lies.
     fn file(&self) -> io::Result<(File, u64)> {
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.directory)?;
-        let file = tempfile::tempfile_in(&self.directory)?;
-        let room = statvfs(&self.directory)?;
+        // The directory is made when there is something to keep, and then lies where this does.
+        let mut ancestors = self.directory.ancestors().map(|path| match path {
+            path if path.as_os_str().is_empty() => Path::new("."),
+            path => path,
+        });
+        let place = ancestors.find(|path| path.exists());
+        let place = place.ok_or(io::ErrorKind::NotFound)?;
+        let file = tempfile::tempfile_in(place)?;
+        let room = statvfs(place)?;
         Ok((file, room.blocks_available() * room.fragment_size()))
     }
 }

@@ -95,7 +95,7 @@ fn registers_then_memory() {
     );
     assert!(postmortem.size.0 > 1 << 20);
     // It has no name.
-    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]
