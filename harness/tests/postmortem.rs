@@ -1,5 +1,4 @@
 //! A capture kernel that panics leaves a dump of itself. A real drill in a real QEMU.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

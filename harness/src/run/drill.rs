@@ -19,7 +19,7 @@ use super::postmortem::{self, Outlet, Postmortem};
 use super::read_back::{has_room, read_back};
 use super::serving::Server;
 use super::{Began, DrillResult, Event, HarnessError, Job};
-use crate::census::{self, Moment};
+use crate::census::{self, CensusError, Moment};
 use crate::console::Terminal;
 use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
@@ -293,10 +293,23 @@ impl Watch {
     /// Counts the vectors of a stopped machine, if it is in its capture kernel.
     async fn count(&mut self, machine: &mut Machine, moment: Moment) -> Result<(), HarnessError> {
         if self.countable && self.recorder.phase() >= Phase::CaptureKernel {
-            let census = census::take(&mut machine.qmp).await?;
+            let census = match census::take(&mut machine.qmp).await {
+                Ok(census) => census,
+                Err(error) => return Err(self.uncounted(machine, error).await),
+            };
             self.counted.push(Counted { moment, census });
         }
         Ok(())
+    }
+
+    /// A census fails when QEMU dies under it; that it died says more.
+    async fn uncounted(&self, machine: &mut Machine, error: CensusError) -> HarnessError {
+        if matches!(error, CensusError::Qmp(QmpError::Closed | QmpError::Broken))
+            && let Err(died) = machine.ended().await
+        {
+            return self.died(died);
+        }
+        error.into()
     }
 
     /// The same while the machine runs, once its capture kernel has all its drivers.
@@ -542,7 +555,7 @@ async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> 
 /// A command of the monitor without arguments. A machine that ends meanwhile is seen elsewhere.
 async fn order(machine: &mut Machine, command: &'static str) -> Result<(), HarnessError> {
     match machine.qmp.execute_raw(command, json!({}), ANSWER).await {
-        Ok(_) | Err(QmpError::Closed) => Ok(()),
+        Ok(_) | Err(QmpError::Closed | QmpError::Broken) => Ok(()),
         Err(error) => Err(MachineError::Qmp {
             error,
             stderr: machine.stderr_tail(),
