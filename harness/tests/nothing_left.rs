@@ -42,7 +42,7 @@ const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
 type Case = fn(&Template);
 
-const SINGLE: [(&str, Case); 14] = [
+const SINGLE: [(&str, Case); 15] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,
@@ -55,6 +55,10 @@ const SINGLE: [(&str, Case); 14] = [
     (
         "crashdrill gets SIGKILL while a disk is formatted",
         formatting_is_killed,
+    ),
+    (
+        "QEMU is killed while a capture kernel's memory is dumped",
+        dumping_qemu_is_killed,
     ),
     ("apt-get is killed", apt_is_killed),
     ("one of two QEMUs is killed", one_of_two_is_killed),
@@ -143,6 +147,13 @@ fn main() -> ExitCode {
             Box::new(move |template| fetching_is_killed(template, signal)),
         );
     }
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let name = format!("crashdrill gets {signal} while a capture kernel's memory is dumped");
+        add(
+            name,
+            Box::new(move |template| dumping_is_killed(template, signal)),
+        );
+    }
     let full = template.clone();
     let trial = Trial::test("QEMU has no room and tells the guest only", move || {
         qemu_goes_on_without_room(&full);
@@ -202,6 +213,27 @@ fn qemu_is_killed(template: &Template, place: &str, signal: Signal) {
         };
         assert!(said.contains(how), "{said}");
     }
+    world.assert_nothing_is_left(&qemu);
+}
+
+const POSTMORTEM: [&str; 4] = ["run", "--variant", "nvme", "--postmortem"];
+
+fn dumping_is_killed(template: &Template, signal: Signal) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill(stand_in::DUMPING, &POSTMORTEM).unwrap()).unwrap();
+    let qemu = world.arrived(&run, 1);
+    run.process.signal(signal);
+    assert_eq!(run.ended(), shell_status(signal), "{}", world.stderr());
+    world.assert_nothing_is_left(&qemu);
+}
+
+fn dumping_qemu_is_killed(template: &Template) {
+    let world = World::new(template).unwrap();
+    let mut run = Run::start(world.crashdrill(stand_in::DUMPING, &POSTMORTEM).unwrap()).unwrap();
+    let qemu = world.arrived(&run, 1);
+    qemu[0].signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    assert!(world.stderr().contains("SIGKILL"), "{}", world.stderr());
     world.assert_nothing_is_left(&qemu);
 }
 

@@ -27,7 +27,8 @@ Examples:
   crashdrill run healthy --image host                    on the kernel that this machine runs
   crashdrill run load-order --variant pci --shuffle 8    in up to 8 orders of its drivers
   crashdrill run --junit drills.xml --json drills.json   for CI
-  crashdrill run my.yaml --keep                          keep console log, disk and initramfs")]
+  crashdrill run my.yaml --keep                          keep console log, disk and initramfs
+  crashdrill run my.yaml --postmortem                    keep the memory of a dead capture kernel")]
 pub(super) struct Run {
     /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
     /// scenarios/].
@@ -54,6 +55,11 @@ pub(super) struct Run {
     /// it, logs are kept of drills that did not end as expected.
     #[arg(long)]
     pub(super) keep: bool,
+    /// When a capture kernel dies, hangs or gives up before the dump is saved, keep what it was: the
+    /// registers of each CPU, the vectors of each device, and an ELF dump of the machine's memory that
+    /// crash and drgn open. That memory holds the crashed kernel's too, with whatever was private in it.
+    #[arg(long, conflicts_with = "shuffle")]
+    postmortem: bool,
     /// Where kept drills go.
     #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
     pub(super) keep_in: PathBuf,
@@ -141,7 +147,7 @@ impl Run {
             return shuffle::execute(&self, context, drills, seeds);
         }
         let grids = Grid::of(&drills);
-        let prepared = run::prepare_possible(
+        let mut prepared = run::prepare_possible(
             &context.project,
             &context.cache,
             drills,
@@ -154,6 +160,11 @@ impl Run {
         }
         if prepared.jobs.is_empty() && prepared.missing.is_empty() {
             return Err(CliError::wrong("no drill is left"));
+        }
+        if self.postmortem {
+            for job in &mut prepared.jobs {
+                job.postmortem = Some(self.keep_in.clone());
+            }
         }
         announce(&prepared.accel);
         let runtime = run::runtime().map_err(CliError::harness)?;
@@ -226,7 +237,8 @@ impl Run {
         };
         let new = text(&drill.outcome).map_err(CliError::harness)?;
         let comparison = compare(&context.project.snapshots(), &job.drill.id, &new);
-        let kept = match self.keep || !comparison.as_expected() {
+        let keep = self.keep || drill.postmortem.is_some() || !comparison.as_expected();
+        let kept = match keep {
             true => {
                 let directory = self.keep_in.join(job.drill.id.path());
                 run::keep(&directory, job, &drill, self.keep).map_err(unwritable(&directory))?;

@@ -22,5 +22,6 @@ pub use link::Link;
 pub(crate) use plan::is_cpu_model;
 pub use plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction, PlanError};
 pub use probe::{AccelChoice, Capabilities};
-pub use process::{Input, Inputs, Machine, MachineError};
+pub(crate) use process::fd_path;
+pub use process::{Input, Inputs, Machine, MachineError, outlet};
 pub use qmp::{Event, Qmp, QmpError, Shutdown};

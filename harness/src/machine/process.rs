@@ -78,7 +78,8 @@ impl Input<'_> {
     }
 }
 
-fn fd_path(fd: RawFd) -> PathBuf {
+/// The name of a descriptor that QEMU inherited.
+pub(crate) fn fd_path(fd: RawFd) -> PathBuf {
     PathBuf::from(format!("/dev/fd/{fd}"))
 }
 
@@ -96,6 +97,8 @@ pub struct Inputs<'a> {
     /// The cable's end, for the network device that the dump goes to. Without one, nobody is at
     /// the other end.
     pub link: Option<BorrowedFd<'a>>,
+    /// An [`outlet`] that the monitor may have it write to. Without one, it has none.
+    pub outlet: Option<BorrowedFd<'a>>,
 }
 
 /// A machine that did not start, or did not end as machines do.
@@ -226,6 +229,7 @@ impl Machine {
             .chain(&inputs.medium)
             .filter_map(Input::fd)
             .chain(inputs.link.map(|end| end.as_raw_fd()))
+            .chain(inputs.outlet.map(|end| end.as_raw_fd()))
             .collect();
         inherited.extend([&their_serial, &their_reports, &their_qmp].map(OwnedFd::as_raw_fd));
 
@@ -320,7 +324,10 @@ impl Machine {
 /// A pipe: the harness's reading end for the runtime, and QEMU's writing end. QEMU writes what the
 /// guest prints byte by byte; a pipe keeps that in whole pages, where a socket would keep a buffer
 /// a byte.
-fn outlet() -> Result<(pipe::Receiver, OwnedFd), MachineError> {
+///
+/// # Errors
+/// No descriptor left.
+pub fn outlet() -> Result<(pipe::Receiver, OwnedFd), MachineError> {
     let host = |source| MachineError::Host {
         step: "making a pipe for QEMU",
         source,

@@ -4,13 +4,14 @@
 //! one plain line, so that a CI log reads in order.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Compared, Finished, Grid, Totals, answer, seconds};
-use crate::run::{DrillResult, HarnessError};
+use super::{Compared, Finished, Grid, Totals, answer, mebibytes, seconds};
+use crate::run::{DrillResult, HarnessError, POSTMORTEM, POSTMORTEM_VMCORE, Postmortem};
 use crate::snapshot::{Comparison, diff};
 use crate::verdict::outcome::{Phase, Verdict};
 
@@ -200,7 +201,29 @@ pub(crate) fn explain(compared: &Compared) -> String {
             "          console log: {BOLD}{}{BOLD:#}\n",
             kept.join("console.log").display()
         ));
+        if let Some(postmortem) = &compared.drill.postmortem {
+            text.push_str(&open_postmortem(kept, postmortem));
+        }
     }
+    text
+}
+
+/// Where the memory of a dead capture kernel is, and what opens it.
+fn open_postmortem(kept: &Path, postmortem: &Postmortem) -> String {
+    let file = kept.join(POSTMORTEM).join(POSTMORTEM_VMCORE);
+    let file = file.display();
+    let size = mebibytes(postmortem.size);
+    let mut text = format!(
+        "          capture kernel's memory: {BOLD}{file}{BOLD:#} ({size})\n          \
+         crash VMLINUX {file}\n"
+    );
+    text.push_str(&match &postmortem.release {
+        Some(release) => format!(
+            "          drgn -c {file} -s VMLINUX     (VMLINUX: of {release}, with symbols)\n          \
+             crashdrill vmcore --dmesg {file}\n"
+        ),
+        None => "          the kernel's VMCOREINFO was not found in it; drgn cannot do without\n".to_owned(),
+    });
     text
 }
 

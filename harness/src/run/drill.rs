@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crashdrill_guest::report::{self, Report, Role};
+use nix::errno::Errno;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -14,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
+use super::postmortem::{self, Outlet, Postmortem};
 use super::read_back::{has_room, read_back};
 use super::serving::Server;
 use super::{Began, DrillResult, Event, HarnessError, Job};
-use crate::census::{self, Moment};
+use crate::census::{self, CensusError, Moment};
 use crate::console::Terminal;
 use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
@@ -59,9 +61,10 @@ pub(super) async fn run(
     let files = assemble::files(job)?;
 
     let begin = Instant::now();
-    let (mut server, mut machine) = start(job, &files).await?;
+    let (mut server, mut machine, outlet) = start(job, &files).await?;
     let scenario = &job.drill.scenario;
     let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
+    let mut postmortem = None;
     let stop = watch
         .until_over(&mut machine, &mut server, |phase, at| {
             tell(Event::Phase {
@@ -79,12 +82,14 @@ pub(super) async fn run(
                 .shutdown()
                 .is_some_and(|shutdown| shutdown.guest)
             {
+                watch.catch_up(&machine)?;
                 let moment = match watch.recorder.terminal() {
                     // It resets itself by panic=.
                     Some(Terminal::Panicked) => Moment::Dead,
                     _ => Moment::Ended,
                 };
                 watch.count(&mut machine, moment).await?;
+                postmortem = watch.postmortem(&mut machine, outlet).await?;
                 order(&mut machine, "quit").await?;
             }
             match machine.ended().await {
@@ -103,7 +108,9 @@ pub(super) async fn run(
                 _ => Moment::Dead,
             };
             order(&mut machine, "stop").await?;
+            watch.catch_up(&machine)?;
             watch.count(&mut machine, moment).await?;
+            postmortem = watch.postmortem(&mut machine, outlet).await?;
             machine.kill().await?;
             end
         }
@@ -141,11 +148,15 @@ pub(super) async fn run(
         capture_total,
         capture_memory,
         files,
+        postmortem,
     })
 }
 
 /// Starts the dump server, if there is one, and the drill's machine. They boot side by side.
-async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine), MachineError> {
+async fn start(
+    job: &Job,
+    files: &Assembled,
+) -> Result<(Option<Server>, Machine, Option<Outlet>), MachineError> {
     let own = (
         &files.initramfs,
         files.disks.as_slice(),
@@ -153,16 +164,36 @@ async fn start(job: &Job, files: &Assembled) -> Result<(Option<Server>, Machine)
     );
     // A machine that has ended is counted before its QEMU ends.
     let more = ["-no-shutdown".into()];
-    let start = |link| boot(job, &job.plan.machine, &job.image, own, link, &more);
+    let (outlet, theirs) = match &job.postmortem {
+        Some(directory) => {
+            let (outlet, theirs) = Outlet::new(directory)?;
+            (Some(outlet), Some(theirs))
+        }
+        None => (None, None),
+    };
+    let start = |link| {
+        let ends = Ends {
+            link,
+            outlet: theirs.as_ref().map(AsFd::as_fd),
+        };
+        boot(job, &job.plan.machine, &job.image, own, ends, &more)
+    };
     let (Some(plan), Some(image), Some(server)) = (job.plan.server(), &job.server, &files.server)
     else {
-        return Ok((None, start(None).await?));
+        return Ok((None, start(None).await?, outlet));
     };
     // The harness keeps neither end: each is closed when its QEMU has ended.
     let (theirs, ours) = cable()?;
     let server = Server::start(job, plan, image, server, theirs.as_fd()).await?;
     let machine = start(Some(ours.as_fd())).await?;
-    Ok((Some(server), machine))
+    Ok((Some(server), machine, outlet))
+}
+
+/// What a machine has of sockets and pipes beside its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends<'a> {
+    pub(super) link: Option<BorrowedFd<'a>>,
+    pub(super) outlet: Option<BorrowedFd<'a>>,
 }
 
 /// Starts a machine on its image's kernel.
@@ -171,7 +202,7 @@ pub(super) async fn boot(
     machine: &MachinePlan,
     image: &Image,
     (initramfs, disks, medium): (&File, &[File], Option<&File>),
-    link: Option<BorrowedFd<'_>>,
+    ends: Ends<'_>,
     more: &[OsString],
 ) -> Result<Machine, MachineError> {
     let kernel = match &image.kernel.boot {
@@ -182,7 +213,8 @@ pub(super) async fn boot(
         initrd: Input::Open(initramfs.as_fd()),
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         medium: medium.map(|file| Input::Open(file.as_fd())),
-        link,
+        link: ends.link,
+        outlet: ends.outlet,
     };
     Machine::start_with(job.qemu.command(), machine, &inputs, more).await
 }
@@ -264,10 +296,23 @@ impl Watch {
         let captures =
             self.capture_total.is_some() || self.recorder.phase() >= Phase::CaptureKernel;
         if self.countable && captures {
-            let census = census::take(&mut machine.qmp).await?;
+            let census = match census::take(&mut machine.qmp).await {
+                Ok(census) => census,
+                Err(error) => return Err(self.uncounted(machine, error).await),
+            };
             self.counted.push(Counted { moment, census });
         }
         Ok(())
+    }
+
+    /// A census fails when QEMU dies under it; that it died says more.
+    async fn uncounted(&self, machine: &mut Machine, error: CensusError) -> HarnessError {
+        if matches!(error, CensusError::Qmp(QmpError::Closed | QmpError::Broken))
+            && let Err(died) = machine.ended().await
+        {
+            return self.died(died);
+        }
+        error.into()
     }
 
     /// The same while the machine runs, once its capture kernel has all its drivers.
@@ -278,6 +323,24 @@ impl Watch {
         order(machine, "stop").await?;
         self.count(machine, Moment::DriversLoaded).await?;
         order(machine, "cont").await
+    }
+
+    /// What is left of a stopped machine whose capture kernel has saved nothing.
+    async fn postmortem(
+        &self,
+        machine: &mut Machine,
+        outlet: Option<Outlet>,
+    ) -> Result<Option<Postmortem>, HarnessError> {
+        match outlet {
+            Some(outlet) if failed_in_capture(self.recorder.phase()) => {
+                let taken = postmortem::take(machine, outlet, self.counted.last()).await;
+                taken.map(Some).map_err(|error| match error {
+                    HarnessError::Machine(died @ MachineError::Died { .. }) => self.died(died),
+                    error => error,
+                })
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn until_over(
@@ -388,6 +451,15 @@ impl Watch {
         Ok(())
     }
 
+    /// Takes what a machine that is stopped has said so far: how far it came may be the last of it.
+    fn catch_up(&mut self, machine: &Machine) -> Result<(), HarnessError> {
+        let mut bytes = waiting(&machine.reports).map_err(channel("reading the reports"))?;
+        self.report(&mut bytes)?;
+        let mut bytes = waiting(&machine.serial).map_err(channel("reading the console"))?;
+        self.console(&mut bytes, &|_, _| {});
+        Ok(())
+    }
+
     fn console(&mut self, bytes: &mut Vec<u8>, tell: &impl Fn(Phase, Duration)) {
         self.last_byte = Instant::now();
         self.starved_at_last_byte = self.starved;
@@ -471,6 +543,11 @@ impl Watch {
     }
 }
 
+/// A capture kernel was there, and did not come to say that the dump is on the target.
+fn failed_in_capture(phase: Phase) -> bool {
+    (Phase::CaptureKernel..Phase::Saved).contains(&phase)
+}
+
 async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {
     match server {
         Some(server) => server.becomes_ready().await,
@@ -481,7 +558,7 @@ async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> 
 /// A command of the monitor without arguments. A machine that ends meanwhile is seen elsewhere.
 async fn order(machine: &mut Machine, command: &'static str) -> Result<(), HarnessError> {
     match machine.qmp.execute_raw(command, json!({}), ANSWER).await {
-        Ok(_) | Err(QmpError::Closed) => Ok(()),
+        Ok(_) | Err(QmpError::Closed | QmpError::Broken) => Ok(()),
         Err(error) => Err(MachineError::Qmp {
             error,
             stderr: machine.stderr_tail(),
@@ -499,6 +576,21 @@ pub(super) async fn gathered(
     sleep_until(not_before).await;
     into.reserve(READ);
     from.read_buf(into).await
+}
+
+/// What a pipe holds, which may be nothing. The pipe itself is asked: the runtime may not have heard
+/// of it yet.
+fn waiting(from: &pipe::Receiver) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; READ];
+    loop {
+        match nix::unistd::read(from, &mut piece) {
+            Ok(0) | Err(Errno::EAGAIN) => return Ok(bytes),
+            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {

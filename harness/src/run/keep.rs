@@ -1,17 +1,22 @@
 //! Copies of what a drill leaves, for people: made only when asked for, or when it did not end as
 //! expected.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{Added, BootPlan, DrillResult, Job};
+use super::{Added, BootPlan, DrillResult, Job, Postmortem};
 use crate::image::BootKernel;
 use crate::machine::{Chardev, Files, Link, arguments, pretty};
 
-/// Writes the console log, the reports, QEMU's command line and, with `everything`, initramfs and
-/// disks to `directory`, which gets mode 0700; an older one is replaced.
+/// Of a [`Postmortem`], below a drill's directory.
+pub const POSTMORTEM: &str = "postmortem";
+/// The capture kernel's dump, in there.
+pub const POSTMORTEM_VMCORE: &str = "vmcore.elf";
+
+/// Writes the console log, the reports, QEMU's command line, a dead capture kernel's memory and, with
+/// `everything`, initramfs and disks to `directory`, which gets mode 0700; an older one is replaced.
 ///
 /// # Errors
 /// The directory cannot be written.
@@ -34,6 +39,9 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
     }
     let names = names(job);
     std::fs::write(directory.join("qemu.sh"), command(job, &names))?;
+    if let Some(postmortem) = &result.postmortem {
+        keep_postmortem(&directory.join(POSTMORTEM), postmortem)?;
+    }
     if everything {
         copy(&result.files.initramfs, &directory.join(&names.initrd))?;
         for (disk, name) in result.files.disks.iter().zip(&names.disks) {
@@ -50,6 +58,19 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
         }
     }
     Ok(())
+}
+
+fn keep_postmortem(directory: &Path, postmortem: &Postmortem) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(directory)?;
+    std::fs::write(directory.join("registers.txt"), &postmortem.registers)?;
+    if let Some(census) = &postmortem.census {
+        std::fs::write(directory.join("census.txt"), census)?;
+    }
+    let vmcore = directory.join(POSTMORTEM_VMCORE);
+    copy(&postmortem.vmcore, &vmcore).inspect_err(|_| {
+        // Half of it would look like a dump.
+        let _ = std::fs::remove_file(&vmcore);
+    })
 }
 
 /// The names under which a drill's files are kept and shown.
@@ -104,7 +125,9 @@ pub fn command(job: &Job, files: &Files) -> Vec<u8> {
 /// Copies a sparse file, leaving out what is zero.
 fn copy(from: &File, to: &Path) -> io::Result<()> {
     const BLOCK: usize = 1 << 16;
-    let to = File::create(to)?;
+    static ZEROS: [u8; BLOCK] = [0; BLOCK];
+    let mut options = OpenOptions::new();
+    let to = options.write(true).create_new(true).mode(0o600).open(to)?;
     let mut from = from;
     from.seek(SeekFrom::Start(0))?;
     let mut block = vec![0; BLOCK];
@@ -114,7 +137,7 @@ fn copy(from: &File, to: &Path) -> io::Result<()> {
         if read == 0 {
             break;
         }
-        if block[..read].iter().any(|&byte| byte != 0) {
+        if block[..read] != ZEROS[..read] {
             to.write_all_at(&block[..read], offset)?;
         }
         offset += read as u64;

@@ -7,11 +7,13 @@ mod event;
 mod keep;
 mod known;
 mod plan;
+mod postmortem;
 mod prepare;
 mod read_back;
 mod schedule;
 mod serving;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +22,13 @@ use crashdrill_guest::report::ReportError;
 pub use assemble::{Assembled, archives, files, server_archive};
 pub use disk::{Added, DiskError, Distribution, Seed};
 pub use event::Event;
-pub use keep::{command, keep, names};
+pub use keep::{POSTMORTEM, POSTMORTEM_VMCORE, command, keep, names};
 pub use known::{accelerator, capabilities};
 pub use plan::{
     BadPattern, BootPlan, Direct, DiskProblem, Plan, PlanError, RemoteError, ServerPlan, Shell,
     Stage, Supplies, TextFile,
 };
+pub use postmortem::Postmortem;
 pub use prepare::{
     LeftOut, MissingImage, PrepareError, Prepared, images_of, prepare, prepare_plan,
     prepare_possible,
@@ -38,6 +41,7 @@ use crate::machine::MachineError;
 use crate::scenario::Drill;
 use crate::units::Bytes;
 use crate::verdict::outcome::{Outcome, Phase};
+use crate::vmcore::GuestDumpError;
 
 /// A drill with everything that is needed to run it.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub struct Job {
     pub server: Option<Arc<Image>>,
     /// In which QEMU.
     pub qemu: Arc<Qemu>,
+    /// Where the memory of a capture kernel that saved nothing goes; none if it is not wanted.
+    pub postmortem: Option<PathBuf>,
 }
 
 impl Job {
@@ -90,6 +96,8 @@ pub struct DrillResult {
     pub capture_memory: Option<Bytes>,
     /// Disks and archives. They vanish with the process unless they are copied out.
     pub files: Assembled,
+    /// What was left of a capture kernel that saved nothing, if that was wanted.
+    pub postmortem: Option<Postmortem>,
 }
 
 /// The beginning of a phase.
@@ -128,6 +136,15 @@ pub enum HarnessError {
     /// The machine's vectors could not be counted.
     #[error(transparent)]
     Census(#[from] CensusError),
+    /// The memory of a dead capture kernel could not be kept.
+    #[error("{chain}; it would lie in {directory}, --keep-in can name another directory",
+            chain = chain(source), directory = directory.display())]
+    Postmortem {
+        /// Where it was to go.
+        directory: PathBuf,
+        /// Why it did not.
+        source: GuestDumpError,
+    },
     /// An archive or a disk could not be made.
     #[error("cannot make {what}: {source}")]
     Assemble {

@@ -156,6 +156,7 @@ pub fn prepare_possible(
             image,
             server,
             qemu: qemu.clone(),
+            postmortem: None,
         });
     }
     Ok(Prepared {

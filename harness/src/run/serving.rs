@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
 use super::assemble::ServerFiles;
-use super::drill::{GATHER, boot, gathered};
+use super::drill::{Ends, GATHER, boot, gathered};
 use super::{HarnessError, Job, ServerPlan};
 use crate::image::Image;
 use crate::machine::{Machine, MachineError};
@@ -48,7 +48,11 @@ impl Server {
         cable: BorrowedFd<'_>,
     ) -> Result<Self, MachineError> {
         let own = (&files.initramfs, &files.disks[..], None);
-        let machine = boot(job, &plan.machine, image, own, Some(cable), &[]).await?;
+        let ends = Ends {
+            link: Some(cable),
+            outlet: None,
+        };
+        let machine = boot(job, &plan.machine, image, own, ends, &[]).await?;
         let device = plan.machine.target().map(|function| function.id());
         Ok(Self {
             machine,

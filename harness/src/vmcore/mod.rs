@@ -15,6 +15,7 @@ mod kdump;
 mod log;
 mod memory;
 mod notes;
+mod of_guest;
 mod paging;
 mod printk_ring;
 mod record_log;
@@ -33,5 +34,6 @@ pub use inspect::{
 };
 pub use log::LogError;
 pub use memory::MemoryError;
+pub use of_guest::{GuestDump, GuestDumpError, Intake};
 pub use paging::TranslationError;
 pub use vmcoreinfo::VmcoreInfo;

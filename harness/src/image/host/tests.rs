@@ -401,6 +401,7 @@ fn a_drill_on_the_kernel_of_a_machine() {
         image,
         server: None,
         qemu: Arc::new(qemu::find(&cache, &Silent).unwrap()),
+        postmortem: None,
     };
     let result = one(&job).unwrap();
     eprintln!("{}", String::from_utf8_lossy(&result.console));
