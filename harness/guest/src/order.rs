@@ -16,6 +16,9 @@ pub const ORDER_PATH: &str = "/etc/crashdrill/order";
 /// I/O port of QEMU's `isa-debugcon`, the second channel: write-only, no driver, no interrupt.
 /// 0xe9 is the device's default; SeaBIOS writes its own log to 0x402 and so leaves this one alone.
 pub const REPORT_PORT: u16 = 0xe9;
+/// I/O port through which the harness answers: the scratch register of ttyS0's UART, which nobody
+/// else uses once the kernel has found the UART. 0 until the harness writes something else.
+pub const ANSWER_PORT: u16 = 0x3ff;
 
 /// The whole of what one /init has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

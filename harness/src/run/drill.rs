@@ -6,9 +6,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use crashdrill_guest::order::ANSWER_PORT;
 use crashdrill_guest::report::{self, Report, Role};
 use nix::errno::Errno;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -321,7 +322,13 @@ impl Watch {
             return Ok(());
         }
         order(machine, "stop").await?;
+        // A distribution's own capture kernel does not wait: it may be over.
+        if machine.qmp.shutdown().is_some() {
+            return Ok(());
+        }
         self.count(machine, Moment::DriversLoaded).await?;
+        let answer = json!({ "command-line": format!("o /b {ANSWER_PORT:#x} 1") });
+        order_with(machine, "human-monitor-command", answer).await?;
         order(machine, "cont").await
     }
 
@@ -555,9 +562,17 @@ async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> 
     }
 }
 
-/// A command of the monitor without arguments. A machine that ends meanwhile is seen elsewhere.
 async fn order(machine: &mut Machine, command: &'static str) -> Result<(), HarnessError> {
-    match machine.qmp.execute_raw(command, json!({}), ANSWER).await {
+    order_with(machine, command, json!({})).await
+}
+
+/// A command of the monitor. A machine that ends meanwhile is seen elsewhere.
+async fn order_with(
+    machine: &mut Machine,
+    command: &'static str,
+    arguments: Value,
+) -> Result<(), HarnessError> {
+    match machine.qmp.execute_raw(command, arguments, ANSWER).await {
         Ok(_) | Err(QmpError::Closed | QmpError::Broken) => Ok(()),
         Err(error) => Err(MachineError::Qmp {
             error,

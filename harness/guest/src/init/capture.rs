@@ -102,8 +102,7 @@ fn find_target(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Plac
     }
     // Not before the target is there, or its time is up: some drivers go on probing in a
     // workqueue after their module has been loaded, and only what has settled can be counted.
-    interrupts::report(init, "end");
-    pci::report(init);
+    count(init, order);
     let (place, mount_error) = match (node, &order.target) {
         (None, _) => (Place::Missing, None),
         (Some(node), Target::Filesystem(filesystem)) => {
@@ -122,13 +121,22 @@ fn find_target(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Plac
     place
 }
 
+/// Says who holds which interrupt vectors, and lets the harness count them in the meantime.
+fn count(init: &mut Init, order: &CaptureOrder) {
+    init.port.expect_answer();
+    interrupts::report(init, "end");
+    pci::report(init);
+    if !order.shell {
+        init.port.wait_for_answer();
+    }
+}
+
 /// Brings up the network, and mounts what is to be mounted over it.
 fn reach_target(init: &mut Init, order: &CaptureOrder, network: &Network) -> Place {
     let limit = Duration::from_millis(order.wait_ms);
     let interface = network::bring_up(init, network, limit);
     // A network device's vectors are taken when it is switched on.
-    interrupts::report(init, "end");
-    pci::report(init);
+    count(init, order);
     let mut mount_error = None;
     let place = match (&interface, &order.target) {
         (None, _) => {
