@@ -348,3 +348,35 @@ fn one_that_cannot_be_had_does_not_keep_the_others() {
     );
     assert_eq!(fixture.run(&["fetch", "--all"]).0, 3);
 }
+
+/// The manifests of distributions that crashdrill ships, on a machine whose proxy does not answer.
+#[test]
+fn distributions_without_a_network() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let cache = tempfile::tempdir().unwrap();
+    for name in ["centos-7.4", "centos-7.9", "rocky-8", "rocky-9"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_crashdrill"))
+            .args(["--root", checkout.to_str().unwrap(), "image", "fetch", name])
+            .env("CRASHDRILL_CACHE", cache.path())
+            // Nor an apt for the lender.
+            .env("PATH", cache.path())
+            // Port 9 discards, where anybody listens at all.
+            .env("https_proxy", "http://127.0.0.1:9")
+            .env_remove("HTTPS_PROXY")
+            .env_remove("ALL_PROXY")
+            .env_remove("all_proxy")
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{name}: {said}");
+        let words = said.split_whitespace().filter(|word| *word != "│");
+        let said = words.collect::<Vec<_>>().join(" ");
+        for wanted in ["https://", "kernel-", "127.0.0.1:9", "into the manifest"] {
+            assert!(said.contains(wanted), "{name}: {wanted}: {said}");
+        }
+    }
+    let entries = Cache::at(cache.path()).entries().unwrap();
+    assert_eq!(entries, []);
+}
