@@ -95,12 +95,7 @@ pub(super) async fn run(
             }
             match machine.ended().await {
                 Ok(shutdown) => end_of(&shutdown),
-                Err(error) => {
-                    // How far the guest came may still be in the pipes. That they cannot be read is
-                    // no news beside QEMU's death.
-                    let _ = watch.drain(&mut machine).await;
-                    return Err(watch.died(error));
-                }
+                Err(error) => return Err(watch.died(&mut machine, error).await),
             }
         }
         Stop::Enough(end) => {
@@ -307,11 +302,11 @@ impl Watch {
     }
 
     /// A census fails when QEMU dies under it; that it died says more.
-    async fn uncounted(&self, machine: &mut Machine, error: CensusError) -> HarnessError {
+    async fn uncounted(&mut self, machine: &mut Machine, error: CensusError) -> HarnessError {
         if matches!(error, CensusError::Qmp(QmpError::Closed | QmpError::Broken))
             && let Err(died) = machine.ended().await
         {
-            return self.died(died);
+            return self.died(machine, died).await;
         }
         error.into()
     }
@@ -334,17 +329,20 @@ impl Watch {
 
     /// What is left of a stopped machine whose capture kernel has saved nothing.
     async fn postmortem(
-        &self,
+        &mut self,
         machine: &mut Machine,
         outlet: Option<Outlet>,
     ) -> Result<Option<Postmortem>, HarnessError> {
         match outlet {
             Some(outlet) if failed_in_capture(self.recorder.phase()) => {
                 let taken = postmortem::take(machine, outlet, self.counted.last()).await;
-                taken.map(Some).map_err(|error| match error {
-                    HarnessError::Machine(died @ MachineError::Died { .. }) => self.died(died),
-                    error => error,
-                })
+                match taken {
+                    Ok(taken) => Ok(Some(taken)),
+                    Err(HarnessError::Machine(died @ MachineError::Died { .. })) => {
+                        Err(self.died(machine, died).await)
+                    }
+                    Err(error) => Err(error),
+                }
             }
             _ => Ok(None),
         }
@@ -537,7 +535,9 @@ impl Watch {
     }
 
     /// Says how far the guest had come when QEMU died.
-    fn died(&self, error: MachineError) -> HarnessError {
+    async fn died(&mut self, machine: &mut Machine, error: MachineError) -> HarnessError {
+        // That may still be in the pipes. That they cannot be read is no news beside QEMU's death.
+        let _ = self.drain(machine).await;
         let last = self.recorder.last_lines(1);
         HarnessError::Died {
             phase: self.recorder.phase(),
