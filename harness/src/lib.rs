@@ -24,3 +24,4 @@ pub mod units;
 pub mod vectors;
 pub mod verdict;
 pub mod vmcore;
+mod zstd;

@@ -3,14 +3,14 @@
 //! Streaming, in constant memory: a read buffer and what the decompressor's window takes, which is
 //! bounded. A damaged archive gives what lies before the damage.
 
-mod zstd;
-
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use liblzma::stream::{CONCATENATED, Stream};
+
+use crate::zstd;
 
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;

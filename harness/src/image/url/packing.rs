@@ -1,10 +1,10 @@
 //! What an archive is packed with: told by its first bytes, and taken off while it is read.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use liblzma::stream::{CONCATENATED, Stream};
-use ruzstd::decoding::FrameDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+
+use crate::zstd;
 
 /// What a decoder may take: `xz -9` uses 64 MiB, `zstd --ultra -22` 128 MiB.
 const WINDOW: u64 = 256 << 20;
@@ -23,7 +23,7 @@ pub(super) fn unpacked<'a>(archive: impl Read + 'a) -> io::Result<Box<dyn Read +
             let stream = Stream::new_stream_decoder(WINDOW, CONCATENATED)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(all, stream))
         }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(Zstd::new(all)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::new(all, WINDOW)),
         _ => Box::new(all),
     })
 }
@@ -39,66 +39,4 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(length)
-}
-
-/// Frame after frame.
-struct Zstd<R> {
-    source: R,
-    decoder: FrameDecoder,
-    /// Between two frames.
-    between: bool,
-}
-
-impl<R: BufRead> Zstd<R> {
-    fn new(source: R) -> Self {
-        let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(WINDOW);
-        Self {
-            source,
-            decoder,
-            between: true,
-        }
-    }
-
-    /// Begins the next frame; `false` when there is none.
-    fn begin(&mut self) -> io::Result<bool> {
-        while !self.source.fill_buf()?.is_empty() {
-            match self.decoder.reset(&mut self.source) {
-                Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    let mut skipped = (&mut self.source).take(length.into());
-                    if io::copy(&mut skipped, &mut io::sink())? < length.into() {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl<R: BufRead> Read for Zstd<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        use ruzstd::decoding::BlockDecodingStrategy::UptoBlocks;
-        loop {
-            if self.between {
-                self.between = !self.begin()?;
-                if self.between {
-                    return Ok(0);
-                }
-            }
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                let decoded = self.decoder.decode_blocks(&mut self.source, UptoBlocks(1));
-                decoded.map_err(io::Error::other)?;
-            }
-            match self.decoder.read(into)? {
-                0 if !into.is_empty() => self.between = true,
-                count => return Ok(count),
-            }
-        }
-    }
 }

@@ -8,10 +8,10 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// A frame's window is larger than is granted.
 #[derive(Debug, thiserror::Error)]
 #[error("the window is too large")]
-pub(super) struct TooLarge;
+pub(crate) struct TooLarge;
 
 /// Reads what the frames hold.
-pub(super) struct Decoder<R> {
+pub(crate) struct Decoder<R> {
     source: R,
     frames: FrameDecoder,
     state: State,
@@ -26,7 +26,7 @@ enum State {
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(source: R, window: u64) -> Self {
+    pub(crate) fn new(source: R, window: u64) -> Self {
         let mut frames = FrameDecoder::new();
         frames.set_max_window_size(window);
         Self {
