@@ -4,6 +4,7 @@ pub mod census;
 mod child;
 pub mod cli;
 pub mod console;
+pub mod device;
 pub mod diagnose;
 pub mod image;
 pub mod initramfs;

@@ -28,6 +28,8 @@ pub struct Files {
     pub medium: Option<PathBuf>,
     /// The cable of the network device that the dump goes to.
     pub link: Link,
+    /// Where the sockets of modelled devices lie, each by its function's id.
+    pub devices: PathBuf,
     /// ttyS0, both ways.
     pub serial: Chardev,
     /// /init's reports, out only.
@@ -83,6 +85,14 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
     list.option("-cpu", plan.cpu_model());
     list.option("-smp", plan.cpus.to_string());
     list.option("-m", format!("size={}", size(plan.memory)));
+    if plan.has_models() {
+        // What devices outside of QEMU reach must be a file that they can open.
+        let ram = Options::of("memory-backend-memfd")
+            .with("id", RAM)
+            .with("size", size(plan.memory))
+            .with("share", "on");
+        list.option("-object", ram);
+    }
     list.option(
         "-accel",
         match plan.accel {
@@ -115,6 +125,10 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
             Some(disk) if disk.backing == Backing::File => disks.next(),
             _ => None,
         };
+        if entry(function.kind).is_modelled() {
+            list.option("-device", modelled(plan, function, &files.devices));
+            continue;
+        }
         if plan.is_linked(function) {
             list.option("-netdev", netdev(function, files.link));
         }
@@ -131,15 +145,22 @@ const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resour
 
 fn machine(plan: &MachinePlan) -> Options {
     let options = Options::of(plan.machine_type());
-    match plan.apic {
+    let options = match plan.apic {
         // The ids of a machine that the kernel knows to need physical mode; it sends each
         // interrupt to one CPU, whatever their number.
         Apic::Physical => options
             .with("x-oem-id", "IBM")
             .with("x-oem-table-id", "EXA"),
         Apic::Auto | Apic::Flat | Apic::X2apic => options,
+    };
+    match plan.has_models() {
+        true => options.with("memory-backend", RAM),
+        false => options,
     }
 }
+
+/// QEMU's id of the guest's memory, where that is a file.
+const RAM: &str = "ram";
 
 /// A bare number would be read as mebibytes.
 fn size(bytes: Bytes) -> String {
@@ -270,17 +291,34 @@ fn netdev(function: &PlacedFunction, link: Link) -> Options {
     }
 }
 
+fn bus(plan: &MachinePlan) -> &'static str {
+    match plan.chipset {
+        Chipset::Q35 => "pcie.0",
+        Chipset::Pc => "pci.0",
+    }
+}
+
+/// A function that lives in crashdrill. QEMU takes the address of a socket in JSON alone.
+fn modelled(plan: &MachinePlan, function: &PlacedFunction, sockets: &Path) -> String {
+    let socket = sockets.join(function.id());
+    serde_json::json!({
+        "driver": entry(function.kind).qemu[0],
+        "id": function.id(),
+        "bus": bus(plan),
+        "addr": address(function),
+        "multifunction": function.multifunction,
+        "socket": { "type": "unix", "path": socket.to_string_lossy() },
+    })
+    .to_string()
+}
+
 /// The PCI function itself, without the drive.
 fn controller(plan: &MachinePlan, function: &PlacedFunction) -> Options {
     let kind = function.kind;
     let table = function.table;
-    let bus = match plan.chipset {
-        Chipset::Q35 => "pcie.0",
-        Chipset::Pc => "pci.0",
-    };
     let mut options = Options::of(entry(kind).qemu[0])
         .with("id", function.id())
-        .with("bus", bus)
+        .with("bus", bus(plan))
         .with("addr", address(function));
     if function.multifunction {
         options = options.with("multifunction", "on");
@@ -317,9 +355,13 @@ fn controller(plan: &MachinePlan, function: &PlacedFunction) -> Options {
             let number = (function.index % 255 + 1).to_string();
             options.with("chassis", &number).with("slot", number)
         }
-        DeviceKind::Ahci | DeviceKind::MegasasGen2 | DeviceKind::Mptsas1068 | DeviceKind::Xhci => {
-            options
-        }
+        DeviceKind::Ahci
+        | DeviceKind::MegasasGen2
+        | DeviceKind::Mptsas1068
+        | DeviceKind::Xhci
+        | DeviceKind::Generic
+        | DeviceKind::I40e
+        | DeviceKind::Mpt3sas => options,
     }
 }
 

@@ -154,6 +154,11 @@ impl Entry {
         }
     }
 
+    /// Whether crashdrill itself is the device ([`crate::device`]).
+    pub fn is_modelled(&self) -> bool {
+        self.qemu.contains(&VFIO_USER)
+    }
+
     /// Whether the dump can go to it.
     pub fn can_be_target(&self) -> bool {
         self.disk.is_some() || self.network
@@ -176,11 +181,14 @@ pub fn entry(kind: DeviceKind) -> &'static Entry {
         DeviceKind::VirtioNet => &VIRTIO_NET,
         DeviceKind::Xhci => &XHCI,
         DeviceKind::PcieRootPort => &PCIE_ROOT_PORT,
+        DeviceKind::Generic => &GENERIC,
+        DeviceKind::I40e => &I40E,
+        DeviceKind::Mpt3sas => &MPT3SAS,
     }
 }
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [DeviceKind; 13] = [
+pub const ALL: [DeviceKind; 16] = [
     DeviceKind::VirtioSerial,
     DeviceKind::Nvme,
     DeviceKind::VirtioBlk,
@@ -194,6 +202,9 @@ pub const ALL: [DeviceKind; 13] = [
     DeviceKind::VirtioNet,
     DeviceKind::Xhci,
     DeviceKind::PcieRootPort,
+    DeviceKind::Generic,
+    DeviceKind::I40e,
+    DeviceKind::Mpt3sas,
 ];
 
 static VIRTIO_SERIAL: Entry = Entry {
@@ -384,6 +395,52 @@ static PCIE_ROOT_PORT: Entry = Entry {
     express: true,
     virtual_functions: false,
 };
+
+static GENERIC: Entry = Entry {
+    kind: DeviceKind::Generic,
+    name: "generic",
+    about: "any PCI function by its ids, with its MSI-X table; nothing answers in it",
+    qemu: &[VFIO_USER],
+    table: Table::Free {
+        min: 1,
+        max: TableSize::MAX,
+        default: Usual::Entries(32),
+    },
+    drivers: &[],
+    disk: None,
+    network: false,
+    express: false,
+    virtual_functions: false,
+};
+
+static I40E: Entry = Entry {
+    kind: DeviceKind::I40e,
+    name: "i40e",
+    about: "Intel X710 or XL710 network adapter, one port; modelled, no packets",
+    qemu: &[VFIO_USER],
+    table: Table::Fixed(129),
+    drivers: &["i40e"],
+    disk: None,
+    network: false,
+    express: false,
+    virtual_functions: false,
+};
+
+static MPT3SAS: Entry = Entry {
+    kind: DeviceKind::Mpt3sas,
+    name: "mpt3sas",
+    about: "Broadcom (LSI) SAS3008 adapter, one disk; modelled",
+    qemu: &[VFIO_USER],
+    table: Table::Fixed(96),
+    drivers: &["mpt3sas", "sd_mod"],
+    disk: Some(Node::Sd),
+    network: false,
+    express: false,
+    virtual_functions: false,
+};
+
+/// The device that lives in another process: QEMU 10.1 and newer.
+const VFIO_USER: &str = "vfio-user-pci";
 
 /// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of
 /// them on control and events, virtio-blk none; both add one vector for configuration changes.

@@ -270,6 +270,12 @@ impl MachinePlan {
         self.functions.iter().find(|function| function.target)
     }
 
+    /// Whether some of its functions live in crashdrill and not in QEMU.
+    pub fn has_models(&self) -> bool {
+        let mut functions = self.functions.iter();
+        functions.any(|function| entry(function.kind).is_modelled())
+    }
+
     /// Whether a function is the network device that the dump goes to.
     pub fn is_linked(&self, function: &PlacedFunction) -> bool {
         function.target && entry(function.kind).network

@@ -16,12 +16,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::assemble::{self, Assembled};
+use super::devices;
 use super::postmortem::{self, Outlet, Postmortem};
 use super::read_back::{has_room, read_back};
 use super::serving::Server;
 use super::{Began, DrillResult, Event, HarnessError, Job};
 use crate::census::{self, CensusError, Moment};
 use crate::console::Terminal;
+use crate::device::{DeviceError, Devices};
 use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
 use crate::machine::qmp::{self, Known, QmpError};
@@ -62,12 +64,14 @@ pub(super) async fn run(
     let files = assemble::files(job)?;
 
     let begin = Instant::now();
-    let (mut server, mut machine, outlet) = start(job, &files).await?;
+    let mut devices = devices::start(&job.plan.machine, &files.disks)?;
+    let directory = devices.as_ref().map(Devices::directory);
+    let (mut server, mut machine, outlet) = start(job, &files, directory).await?;
     let scenario = &job.drill.scenario;
     let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
     let mut postmortem = None;
     let stop = watch
-        .until_over(&mut machine, &mut server, |phase, at| {
+        .until_over(&mut machine, &mut server, &mut devices, |phase, at| {
             tell(Event::Phase {
                 job: index,
                 phase,
@@ -112,6 +116,7 @@ pub(super) async fn run(
         }
     };
     watch.drain(&mut machine).await?;
+    let devices_said = devices.map(Devices::end).unwrap_or_default();
     let server_console = match server {
         Some(server) => Some(server.stop().await?),
         None => None,
@@ -140,6 +145,7 @@ pub(super) async fn run(
         server_console,
         timeline,
         qemu_said: machine.stderr_tail(),
+        devices_said,
         elapsed,
         capture_total,
         capture_memory,
@@ -152,6 +158,7 @@ pub(super) async fn run(
 async fn start(
     job: &Job,
     files: &Assembled,
+    devices: Option<BorrowedFd<'_>>,
 ) -> Result<(Option<Server>, Machine, Option<Outlet>), MachineError> {
     let own = (
         &files.initramfs,
@@ -170,6 +177,7 @@ async fn start(
     let start = |link| {
         let ends = Ends {
             link,
+            devices,
             outlet: theirs.as_ref().map(AsFd::as_fd),
         };
         boot(job, &job.plan.machine, &job.image, own, ends, &more)
@@ -189,6 +197,7 @@ async fn start(
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ends<'a> {
     pub(super) link: Option<BorrowedFd<'a>>,
+    pub(super) devices: Option<BorrowedFd<'a>>,
     pub(super) outlet: Option<BorrowedFd<'a>>,
 }
 
@@ -210,6 +219,7 @@ pub(super) async fn boot(
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         medium: medium.map(|file| Input::Open(file.as_fd())),
         link: ends.link,
+        devices: ends.devices,
         outlet: ends.outlet,
     };
     Machine::start_with(job.qemu.command(), machine, &inputs, more).await
@@ -352,6 +362,7 @@ impl Watch {
         &mut self,
         machine: &mut Machine,
         server: &mut Option<Server>,
+        devices: &mut Option<Devices>,
         tell: impl Fn(Phase, Duration),
     ) -> Result<Stop, HarnessError> {
         let mut tick = tokio::time::interval(TICK);
@@ -381,6 +392,7 @@ impl Watch {
                     self.count_drivers(machine).await?;
                     self.hold_for(server, machine).await?;
                 }
+                error = fails(devices) => return Err(error.into()),
                 ready = becomes_ready(server) => {
                     ready?;
                     self.go_on(machine).await?;
@@ -553,6 +565,13 @@ impl Watch {
 /// A capture kernel was there, and did not come to say that the dump is on the target.
 fn failed_in_capture(phase: Phase) -> bool {
     (Phase::CaptureKernel..Phase::Saved).contains(&phase)
+}
+
+async fn fails(devices: &mut Option<Devices>) -> DeviceError {
+    match devices {
+        Some(devices) => devices.fails().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {

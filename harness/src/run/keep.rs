@@ -34,6 +34,9 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
     if !result.qemu_said.is_empty() {
         std::fs::write(directory.join("qemu.stderr"), &result.qemu_said)?;
     }
+    if !result.devices_said.is_empty() {
+        std::fs::write(directory.join("devices.log"), said(&result.devices_said))?;
+    }
     if let Some(console) = &result.server_console {
         std::fs::write(directory.join("server-console.log"), console)?;
     }
@@ -58,6 +61,13 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
         }
     }
     Ok(())
+}
+
+fn said(devices: &[(String, Vec<String>)]) -> String {
+    let lines = devices
+        .iter()
+        .flat_map(|(device, lines)| lines.iter().map(move |line| format!("{device}: {line}\n")));
+    lines.collect()
 }
 
 fn keep_postmortem(directory: &Path, postmortem: &Postmortem) -> io::Result<()> {
@@ -95,6 +105,7 @@ pub fn names(job: &Job) -> Files {
             BootPlan::Direct(_) => None,
         },
         link: Link::Nobody,
+        devices: ".".into(),
         serial: Chardev::File("console.log".into()),
         reports: Chardev::File("reports.log".into()),
         qmp: None,

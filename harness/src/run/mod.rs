@@ -1,6 +1,7 @@
 //! Drills being run: one machine a drill, many drills side by side.
 
 mod assemble;
+mod devices;
 mod disk;
 mod drill;
 mod event;
@@ -36,6 +37,7 @@ pub use prepare::{
 pub use schedule::{Capacity, Load, all, one};
 
 use crate::census::CensusError;
+use crate::device::DeviceError;
 use crate::image::{Image, Qemu};
 use crate::machine::MachineError;
 use crate::scenario::Drill;
@@ -88,6 +90,8 @@ pub struct DrillResult {
     pub timeline: Vec<Began>,
     /// The end of what QEMU itself said on standard error.
     pub qemu_said: String,
+    /// What modelled devices had to say, by their function's id.
+    pub devices_said: Vec<(String, Vec<String>)>,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
     /// The capture kernel's MemTotal, if it came up.
@@ -136,6 +140,9 @@ pub enum HarnessError {
     /// The machine's vectors could not be counted.
     #[error(transparent)]
     Census(#[from] CensusError),
+    /// A modelled device failed.
+    #[error("{}", chain(.0))]
+    Device(#[from] DeviceError),
     /// The memory of a dead capture kernel could not be kept.
     #[error("{chain}; it would lie in {directory}, --keep-in can name another directory",
             chain = chain(source), directory = directory.display())]

@@ -228,6 +228,12 @@ pub enum DeviceKind {
     Xhci,
     /// PCI Express root port.
     PcieRootPort,
+    /// Any PCI function by its ids, with its table; nothing answers in it.
+    Generic,
+    /// Intel XL710, modelled.
+    I40e,
+    /// Broadcom (LSI) SAS3 adapter with one disk, modelled.
+    Mpt3sas,
 }
 
 /// The kernel that is going to die.

@@ -128,6 +128,9 @@ pub(super) fn rule(kind: DeviceKind) -> &'static Rule {
         DeviceKind::VirtioNet => &VIRTIO_NET,
         DeviceKind::Xhci => &XHCI,
         DeviceKind::PcieRootPort => &PCIEPORT,
+        DeviceKind::Generic => &GENERIC,
+        DeviceKind::I40e => &I40E,
+        DeviceKind::Mpt3sas => &MPT3SAS,
     }
 }
 
@@ -339,6 +342,40 @@ static PCIEPORT: Rule = Rule {
     bus: None,
     requested: Requested::Probe,
     attempts: |_| vec![Attempt::Msix(Msix::plain(1)), Attempt::Line],
+};
+
+/// Nothing drives it.
+static GENERIC: Rule = Rule {
+    driver: Some("none"),
+    bus: None,
+    requested: Requested::Probe,
+    attempts: |_| Vec::new(),
+};
+
+/// drivers/net/ethernet/intel/i40e/i40e_main.c, `i40e_init_msix`.
+static I40E: Rule = Rule {
+    driver: Some("i40e"),
+    bus: None,
+    requested: Requested::Probe,
+    attempts: |asking| {
+        let wanted = (2 + asking.online).min(asking.table);
+        vec![
+            Attempt::Msix(Msix::plain(wanted)),
+            Attempt::Msi,
+            Attempt::Line,
+        ]
+    },
+};
+
+/// drivers/scsi/mpt3sas/mpt3sas_base.c, `_base_enable_msix`.
+static MPT3SAS: Rule = Rule {
+    driver: Some("mpt3sas"),
+    bus: None,
+    requested: Requested::Probe,
+    attempts: |asking| {
+        let wanted = asking.online.min(asking.table).max(1);
+        vec![Attempt::Msix(Msix::plain(wanted)), Attempt::Line]
+    },
 };
 
 /// drivers/i2c/busses/i2c-i801.c, `i801_probe`: the line alone.
