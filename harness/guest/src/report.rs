@@ -49,6 +49,17 @@ pub enum Report {
         /// Lines of /proc/interrupts that belong to an I/O APIC pin.
         pins: u32,
     },
+    /// A vector that the kernel has assigned, where its irq debugfs tells, after the last driver.
+    Vector {
+        /// Whose interrupt it is.
+        source: Source,
+        /// The CPU that it goes to, as this kernel counts CPUs.
+        cpu: u32,
+        /// That CPU's APIC id.
+        apic: u32,
+        /// The vector.
+        vector: u8,
+    },
     /// One PCI function with an MSI or MSI-X capability or a driver, after the last driver.
     Function {
         /// `0000:00:05.0`.
@@ -156,6 +167,15 @@ pub enum Report {
     Ending,
 }
 
+/// Whose interrupt it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A PCI function's message: `0000:00:05.0`.
+    Function(String),
+    /// Interrupt line of this number.
+    Line(u8),
+}
+
 /// Which kernel speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -237,6 +257,16 @@ impl Report {
                 .word("after", after)
                 .word("msi", msi)
                 .word("pins", pins),
+            Report::Vector {
+                source,
+                cpu,
+                apic,
+                vector,
+            } => Line::new("vector")
+                .word("source", source)
+                .word("cpu", cpu)
+                .word("apic", apic)
+                .word("vector", vector),
             Report::Function {
                 address,
                 id,
@@ -346,6 +376,12 @@ impl Report {
                 after: words.take("after")?,
                 msi: words.parse_value("msi")?,
                 pins: words.parse_value("pins")?,
+            },
+            "vector" => Report::Vector {
+                source: words.parse_value("source")?,
+                cpu: words.parse_value("cpu")?,
+                apic: words.parse_value("apic")?,
+                vector: words.parse_value("vector")?,
             },
             "function" => Report::Function {
                 address: words.take("address")?,
@@ -485,6 +521,33 @@ impl FromStr for Role {
             "capture" => Ok(Role::Capture),
             "server" => Ok(Role::Server),
             other => Err(SyntaxError::new(format!("`{other}` is no role"))),
+        }
+    }
+}
+
+impl Display for Source {
+    /// `0000:00:05.0`, `line-20`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Function(address) => f.write_str(address),
+            Source::Line(line) => write!(f, "line-{line}"),
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = SyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, SyntaxError> {
+        let error = || SyntaxError::new(format!("`{text}` raises no interrupts"));
+        if let Some(line) = text.strip_prefix("line-") {
+            return line.parse().map(Source::Line).map_err(|_| error());
+        }
+        let hexadecimal = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let address = text.split([':', '.']);
+        match address.clone().count() == 4 && address.clone().all(hexadecimal) {
+            true => Ok(Source::Function(text.to_owned())),
+            false => Err(error()),
         }
     }
 }

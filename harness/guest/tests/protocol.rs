@@ -6,7 +6,7 @@ use crashdrill_guest::order::{
     Action, CaptureOrder, Driver, FailureAction, Filesystem, FirstOrder, Module, Network, Order,
     Script, ServerOrder, Service, Target,
 };
-use crashdrill_guest::report::{Exit, Lines, MAX_LINE, Report, Role};
+use crashdrill_guest::report::{Exit, Lines, MAX_LINE, Report, Role, Source};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -181,6 +181,13 @@ fn order() -> impl Strategy<Value = Order> {
     ]
 }
 
+fn source() -> impl Strategy<Value = Source> {
+    prop_oneof![
+        "[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\\.[0-7]".prop_map(Source::Function),
+        any::<u8>().prop_map(Source::Line),
+    ]
+}
+
 fn exit() -> impl Strategy<Value = Exit> {
     prop_oneof![
         any::<i32>().prop_map(Exit::Code),
@@ -212,6 +219,14 @@ fn report() -> impl Strategy<Value = Report> {
             msi,
             pins
         }),
+        (source(), any::<u32>(), any::<u32>(), any::<u8>()).prop_map(
+            |(source, cpu, apic, vector)| Report::Vector {
+                source,
+                cpu,
+                apic,
+                vector
+            }
+        ),
         (
             text(),
             text(),
@@ -363,6 +378,10 @@ fn what_is_on_the_wire() {
     assert_eq!(report.encode(), "failed step=mount%20/proc error=100%25\n");
     assert!(Report::decode(b"armed status=code:0 loaded=true extra=1").is_err());
     assert!(Report::decode(b"crashing cpu=0 cpu=1").is_err());
+    for source in ["line-256", "line-", "timer", "00:05.0", "0000:00:05.", "0000:0g:05.0"] {
+        let line = format!("vector source={source} cpu=0 apic=0 vector=49");
+        assert!(Report::decode(line.as_bytes()).is_err(), "{line}");
+    }
     assert!(Report::decode(b"crashing cpu=-1").is_err());
     assert!(Report::decode(b"crashing  cpu=1").is_err());
     assert!(Report::decode(b"crashing cpu=%3").is_err());

@@ -58,7 +58,7 @@ pub enum Moment {
 
 /// Lines below are those of the ISA bus, whose vectors are set aside for them
 /// (arch/x86/include/asm/irq_vectors.h: ISA_IRQ_VECTOR).
-const FIRST_PCI_LINE: u8 = 16;
+pub(crate) const FIRST_PCI_LINE: u8 = 16;
 
 /// One function.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -148,6 +148,7 @@ pub(crate) fn outcome(verdict: Verdict, cause: Cause) -> Outcome {
             planned: Some(258),
             used: vec![if saved { 2 } else { 194 }],
             first_refused: None,
+            disagreements: Vec::new(),
         }),
         devices: vec![
             function(

@@ -3,6 +3,7 @@
 mod book;
 #[cfg(test)]
 mod classes;
+mod crosscheck;
 mod evidence;
 mod hits;
 mod judge;

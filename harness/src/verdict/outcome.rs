@@ -130,6 +130,10 @@ pub struct Vectors {
     pub used: Vec<u32>,
     /// The first device that got fewer than its driver wants.
     pub first_refused: Option<Refused>,
+    /// What the kernel's /proc/interrupts and irq debugfs, where it has that, say otherwise than was
+    /// counted from outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<String>,
 }
 
 /// A device that got fewer vectors than its driver wants.

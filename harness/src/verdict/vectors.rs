@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crashdrill_guest::report::{Report, Role as Kernel};
 
+use super::crosscheck::disagreements;
 use super::evidence::Evidence;
 use super::outcome::{Function, Phase, Refused, Vectors};
 use crate::census::{self, Address};
@@ -41,6 +42,7 @@ pub(super) fn vectors(evidence: &Evidence, devices: &[Function]) -> Option<Vecto
         allocated,
         used,
         first_refused: forecast.and_then(|forecast| first_refused(forecast, devices)),
+        disagreements: disagreements(evidence),
     })
 }
 

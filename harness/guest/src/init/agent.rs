@@ -7,7 +7,7 @@ use crashdrill_guest::agent::{Service, Task};
 use crashdrill_guest::order::Action;
 use crashdrill_guest::report::{Exit, Report, Role};
 
-use crate::{Init, action, child, console, first, interrupts, pci, system};
+use crate::{Init, action, child, console, first, interrupts, irq_debugfs, pci, system};
 
 /// Longest wait for udev, in seconds: a drive that never answers must not keep the drill from
 /// going on.
@@ -67,6 +67,7 @@ fn look(init: &mut Init) {
     settle(init);
     init.report(&system::started(Role::Capture));
     interrupts::report(init, "end");
+    irq_debugfs::report(init);
     pci::report(init);
 }
 

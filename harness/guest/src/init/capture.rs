@@ -15,7 +15,7 @@ use crashdrill_guest::report::{Exit, Report};
 use crate::error::errno_name;
 use crate::ssh::{self, Login};
 use crate::target::{self, Uevents};
-use crate::{Init, child, console, drivers, entropy, interrupts, network, nfs, pci, save};
+use crate::{Init, child, console, drivers, entropy, interrupts, irq_debugfs, network, nfs, pci, save};
 
 /// kdump.sh's HOST_IP where the target is local.
 const LOCAL: &str = "127.0.0.1";
@@ -125,6 +125,7 @@ fn find_target(init: &mut Init, order: &CaptureOrder, uevents: &Uevents) -> Plac
 fn count(init: &mut Init, order: &CaptureOrder) {
     init.port.expect_answer();
     interrupts::report(init, "end");
+    irq_debugfs::report(init);
     pci::report(init);
     if !order.shell {
         init.port.wait_for_answer();

@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod first;
 mod interrupts;
+mod irq_debugfs;
 mod memory;
 mod network;
 mod nfs;
