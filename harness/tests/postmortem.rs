@@ -97,6 +97,10 @@ fn a_capture_kernel_that_panics_leaves_a_dump_of_itself() {
     let nvme = census.lines().find(|line| line.contains(" 1b36:0010 "));
     assert!(nvme.unwrap().contains("MSI-X on"), "{census}");
     assert!(census.contains("\nCPU 0: "), "{census}");
+    // The first was taken before the script ran, which then killed the kernel.
+    let moments = census.lines().filter_map(|line| line.strip_prefix("At "));
+    let moments: Vec<&str> = moments.filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(moments, ["drivers-loaded", "first-fatal-line", "dead"]);
 }
 
 /// Lines without their times.

@@ -48,12 +48,23 @@ pub struct Census {
 pub enum Moment {
     /// The capture kernel's drivers are loaded, and the target was waited for.
     DriversLoaded,
+    /// The capture kernel has printed the first line of a BUG, an oops or a panic. The console is
+    /// read some 20 ms after that, at most, and the kernel goes on meanwhile: as a rule the rest of
+    /// the report has come, and a machine that resets itself at once is counted when it has ended.
+    FirstFatalLine,
     /// The capture kernel has panicked, or halted.
     Dead,
     /// A limit was reached.
     Hung,
     /// The machine has ended by itself.
     Ended,
+}
+
+/// `first-fatal-line`.
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// Lines below are those of the ISA bus, whose vectors are set aside for them

@@ -267,6 +267,10 @@ struct Watch {
     countable: bool,
     /// The capture kernel's drivers have just been loaded.
     drivers_loaded: bool,
+    /// The capture kernel's first fatal line has been seen.
+    fatal_seen: bool,
+    /// How long the machine stood still to be counted.
+    stood: Duration,
 }
 
 impl Watch {
@@ -293,6 +297,8 @@ impl Watch {
             counted: Vec::new(),
             countable: chipset == Chipset::Q35,
             drivers_loaded: false,
+            fatal_seen: false,
+            stood: Duration::ZERO,
         }
     }
 
@@ -321,20 +327,51 @@ impl Watch {
         error.into()
     }
 
-    /// The same while the machine runs, once its capture kernel has all its drivers.
-    async fn count_drivers(&mut self, machine: &mut Machine) -> Result<(), HarnessError> {
-        if !std::mem::take(&mut self.drivers_loaded) || !self.counted.is_empty() {
-            return Ok(());
-        }
+    /// The same of a machine that runs, and goes on. False of one that has ended meanwhile.
+    async fn count_running(
+        &mut self,
+        machine: &mut Machine,
+        moment: Moment,
+    ) -> Result<bool, HarnessError> {
+        let begin = Instant::now();
         order(machine, "stop").await?;
-        // A distribution's own capture kernel does not wait: it may be over.
+        if machine.qmp.shutdown().is_none() {
+            self.count(machine, moment).await?;
+        }
+        // The guest has had no time in the meantime.
+        let stood = begin.elapsed();
+        self.last_byte += stood;
+        self.stood += stood;
+        // It may have been about to end when it was stopped; what has ended must not go on.
         if machine.qmp.shutdown().is_some() {
+            return Ok(false);
+        }
+        if !self.waits_for_server {
+            order(machine, "cont").await?;
+        }
+        Ok(true)
+    }
+
+    /// Counts once the capture kernel has all its drivers.
+    async fn count_drivers(&mut self, machine: &mut Machine) -> Result<(), HarnessError> {
+        let counted = |counted: &Counted| counted.moment == Moment::DriversLoaded;
+        if !std::mem::take(&mut self.drivers_loaded) || self.counted.iter().any(counted) {
             return Ok(());
         }
-        self.count(machine, Moment::DriversLoaded).await?;
-        let answer = json!({ "command-line": format!("o /b {ANSWER_PORT:#x} 1") });
-        order_with(machine, "human-monitor-command", answer).await?;
-        order(machine, "cont").await
+        // A distribution's own capture kernel does not wait: it may be over.
+        if self.count_running(machine, Moment::DriversLoaded).await? {
+            let answer = json!({ "command-line": format!("o /b {ANSWER_PORT:#x} 1") });
+            order_with(machine, "human-monitor-command", answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts what a dying capture kernel holds. It may go on: an oops kills a process alone.
+    async fn count_fatal(&mut self, machine: &mut Machine) -> Result<(), HarnessError> {
+        if self.recorder.is_fatal() && !std::mem::replace(&mut self.fatal_seen, true) {
+            self.count_running(machine, Moment::FirstFatalLine).await?;
+        }
+        Ok(())
     }
 
     /// What is left of a stopped machine whose capture kernel has saved nothing.
@@ -345,7 +382,7 @@ impl Watch {
     ) -> Result<Option<Postmortem>, HarnessError> {
         match outlet {
             Some(outlet) if failed_in_capture(self.recorder.phase()) => {
-                let taken = postmortem::take(machine, outlet, self.counted.last()).await;
+                let taken = postmortem::take(machine, outlet, &self.counted).await;
                 match taken {
                     Ok(taken) => Ok(Some(taken)),
                     Err(HarnessError::Machine(died @ MachineError::Died { .. })) => {
@@ -379,6 +416,7 @@ impl Watch {
                     next_read = Instant::now() + GATHER;
                     self.console(&mut serial, &tell);
                     self.count_drivers(machine).await?;
+                    self.count_fatal(machine).await?;
                     if let Some(end) = self.terminal() {
                         return Ok(Stop::Enough(end));
                     }
@@ -534,7 +572,7 @@ impl Watch {
     }
 
     fn over_limit(&self) -> Option<End> {
-        if self.begin.elapsed() >= self.limits.total.duration() {
+        if self.begin.elapsed().saturating_sub(self.stood) >= self.limits.total.duration() {
             return Some(End::TotalLimit(self.limits.total));
         }
         if self.waits_for_server {

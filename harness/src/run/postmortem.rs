@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::HarnessError;
 use super::drill::channel;
+use crate::census::Census;
 use crate::machine::{Machine, MachineError, QmpError, fd_path, outlet};
 use crate::units::Bytes;
 use crate::verdict::Counted;
@@ -40,7 +41,7 @@ pub struct Postmortem {
     pub release: Option<String>,
     /// QEMU's `info registers -a`.
     pub registers: String,
-    /// The last census, for people; none of a machine that cannot be counted.
+    /// Each census, for people; none of a machine that cannot be counted.
     pub census: Option<String>,
 }
 
@@ -89,7 +90,7 @@ impl Outlet {
 pub(super) async fn take(
     machine: &mut Machine,
     mut outlet: Outlet,
-    counted: Option<&Counted>,
+    counted: &[Counted],
 ) -> Result<Postmortem, HarnessError> {
     let command = json!({ "command-line": "info registers -a" });
     let registers = machine
@@ -114,7 +115,7 @@ pub(super) async fn take(
         size: Bytes(dump.len),
         release: dump.release,
         registers: registers.as_str().unwrap_or_default().replace('\r', ""),
-        census: counted.map(census),
+        census: (!counted.is_empty()).then(|| census(counted)),
     })
 }
 
@@ -169,12 +170,26 @@ async fn failed(machine: &mut Machine, error: QmpError) -> HarnessError {
     MachineError::Qmp { error, stderr }.into()
 }
 
-/// What each function holds, and what each CPU has.
-fn census(counted: &Counted) -> String {
+/// At each moment, what each function holds and what each CPU has.
+fn census(counted: &[Counted]) -> String {
     let mut text = String::new();
-    // Writing to a String does not fail.
-    let _ = writeln!(text, "Counted when {:?}.\n", counted.moment);
-    for (address, function) in &counted.census.functions {
+    let mut before = None;
+    for Counted { moment, census } in counted {
+        // Writing to a String does not fail.
+        let _ = write!(text, "At {moment}:");
+        match before == Some(census) {
+            true => text.push_str(" as before.\n\n"),
+            false => text.push_str("\n\n"),
+        }
+        if before.replace(census) != Some(census) {
+            one(&mut text, census);
+        }
+    }
+    text
+}
+
+fn one(text: &mut String, census: &Census) {
+    for (address, function) in &census.functions {
         let config = &function.config;
         let _ = write!(
             text,
@@ -205,7 +220,7 @@ fn census(counted: &Counted) -> String {
         }
     }
     text.push('\n');
-    for (cpu, vectors) in counted.census.vectors() {
+    for (cpu, vectors) in census.vectors() {
         let list: Vec<String> = vectors
             .iter()
             .map(|vector| format!("{vector:#04x}"))
@@ -217,7 +232,7 @@ fn census(counted: &Counted) -> String {
             list.join(" ")
         );
     }
-    text
+    text.push('\n');
 }
 
 #[cfg(test)]

@@ -127,14 +127,18 @@ impl Evidence {
             .map_or(Phase::Firmware, |began| began.phase)
     }
 
-    /// The first census that tells: with all drivers loaded, or else of a dead machine. A kernel
-    /// that has ended by itself has taken its devices' vectors away before.
+    /// The census that tells most: with all drivers loaded, or else of a dead machine, or else of a
+    /// dying one, which may have gone on after that. A kernel that has ended by itself has taken its
+    /// devices' vectors away before.
     pub fn census(&self) -> Option<&Census> {
-        let telling = |counted: &&Counted| counted.moment != Moment::Ended;
-        self.counted
-            .iter()
-            .find(telling)
-            .map(|counted| &counted.census)
+        let rank = |counted: &&Counted| match counted.moment {
+            Moment::DriversLoaded => Some(0),
+            Moment::Dead | Moment::Hung => Some(1),
+            Moment::FirstFatalLine => Some(2),
+            Moment::Ended => None,
+        };
+        let telling = self.counted.iter().filter(|it| rank(it).is_some());
+        telling.min_by_key(rank).map(|counted| &counted.census)
     }
 
     /// Reports of the first kernel's /init.
@@ -201,6 +205,11 @@ impl Recorder {
     /// The console says that nothing more will come: see [`Terminal`].
     pub fn terminal(&self) -> Option<Terminal> {
         self.log.terminal()
+    }
+
+    /// The capture kernel has printed its first fatal line: see [`LogReader::is_fatal`].
+    pub fn is_fatal(&self) -> bool {
+        self.log.is_fatal()
     }
 
     /// The last lines, oldest first, for showing why something stands still.
@@ -279,5 +288,71 @@ mod tests {
             Expectations::default(),
         );
         assert_eq!(evidence.phase(), Phase::FirstKernel);
+    }
+
+    const DYING: &str = "\
+[    9.000000] sysrq: Trigger a crash
+[    9.000001] Kernel panic - not syncing: sysrq triggered crash
+[    9.000002] CPU: 0 PID: 1 Comm: init Not tainted 6.1.0 #1
+[    0.000000] Linux version 6.1.0
+[    0.000000] Command line: nr_cpus=1 elfcorehdr=802164K
+[    1.000000] WARNING: CPU: 0 PID: 1 at kernel/irq/manage.c:1 x+0x1/0x2
+[    1.500000] Out of memory: Killed process 1 (init)
+[    2.000000] kernel BUG at arch/x86/kernel/apic/io_apic.c:1358!
+[    2.000001] invalid opcode: 0000 [#1] SMP
+";
+
+    #[test]
+    fn the_first_fatal_line_is_the_capture_kernels() {
+        let mut recorder = Recorder::new(RuleBook::builtin());
+        recorder.console(b"[    0.000000] Linux version 6.1.0\n");
+        let fatal = DYING.lines().position(|line| {
+            recorder.console(format!("{line}\n").as_bytes());
+            recorder.is_fatal()
+        });
+        assert_eq!(fatal, Some(7));
+        for line in [
+            "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+            "Oops: 0002 [#1] PREEMPT SMP NOPTI",
+            "general protection fault: 0000 [#1] SMP",
+            "Kernel panic - not syncing: VFS: Unable to mount root fs",
+        ] {
+            let mut recorder = Recorder::new(RuleBook::builtin());
+            let capture = DYING.lines().skip(3).take(4);
+            capture.for_each(|line| drop(recorder.console(format!("{line}\n").as_bytes())));
+            assert!(!recorder.is_fatal());
+            recorder.console(format!("[    2.000000] {line}\n").as_bytes());
+            assert!(recorder.is_fatal(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_census_that_tells_most() {
+        use Moment::*;
+        let told = |moments: &[Moment]| {
+            let counted = moments.iter().enumerate().map(|(line, moment)| Counted {
+                moment: *moment,
+                census: Census {
+                    lines: [(line as u8, crate::census::Entry::default())].into(),
+                    ..Census::default()
+                },
+            });
+            let recorder = Recorder::new(RuleBook::builtin());
+            let (end, dump) = (End::PoweredOff, Dump::None);
+            let evidence = recorder.finish(end, dump, counted.collect(), Expectations::default());
+            let line = evidence.census()?.lines.keys().next().copied()?;
+            Some(moments[usize::from(line)])
+        };
+        for (moments, expected) in [
+            (
+                &[FirstFatalLine, DriversLoaded, Dead][..],
+                Some(DriversLoaded),
+            ),
+            (&[FirstFatalLine, Hung], Some(Hung)),
+            (&[FirstFatalLine, Ended], Some(FirstFatalLine)),
+            (&[Ended], None),
+        ] {
+            assert_eq!(told(moments), expected, "{moments:?}");
+        }
     }
 }

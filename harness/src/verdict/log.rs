@@ -41,6 +41,7 @@ impl LogReader {
                 part: (0, 0),
                 lines: 0,
                 omitted: 0,
+                fatal: false,
             },
             bytes: 0,
         }
@@ -71,6 +72,11 @@ impl LogReader {
         self.watch.boots.terminal()
     }
 
+    /// A capture kernel has printed its first fatal line: the headline of a BUG, an oops or a panic.
+    pub fn is_fatal(&self) -> bool {
+        self.watch.fatal
+    }
+
     /// The log has ended.
     pub fn finish(self) -> Log {
         let Self {
@@ -96,6 +102,8 @@ struct Watch {
     lines: u64,
     /// Reports of stretches that are not kept.
     omitted: u64,
+    /// See [`LogReader::is_fatal`].
+    fatal: bool,
 }
 
 /// What was seen between two signs of another kernel.
@@ -159,6 +167,8 @@ impl Watch {
         }
         if reports {
             self.scanner.observe(line, &mut |splat| stretch.keep(splat));
+            let captures = self.boots.phase() >= Phase::CaptureKernel;
+            self.fatal |= captures && self.scanner.is_fatal();
         }
     }
 

@@ -62,6 +62,12 @@ impl Scanner {
         cut_here || self.open.iter().rev().any(|open| open.wants(self.number))
     }
 
+    /// Whether something fatal has been reported that is not over: what its kernel, or a process of
+    /// it, did not survive.
+    pub fn is_fatal(&self) -> bool {
+        self.open.iter().any(|open| open.splat.fatal)
+    }
+
     /// Takes the next line; calls `done` for reports that are whole, in the order of their titles.
     pub fn observe(&mut self, line: LineRef<'_>, done: &mut dyn FnMut(Splat)) {
         let text = line.message();

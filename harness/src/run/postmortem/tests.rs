@@ -76,7 +76,7 @@ fn take(behaviour: &str, directory: &Path) -> Result<Postmortem, HarnessError> {
         };
         let mut machine = Machine::start(command, &plan, &inputs).await.unwrap();
         drop(theirs);
-        super::take(&mut machine, outlet, None).await
+        super::take(&mut machine, outlet, &[]).await
     })
 }
 
