@@ -94,6 +94,11 @@ impl Entry {
         }
     }
 
+    /// Where its message goes, if it may be sent.
+    pub fn open(&self) -> Option<(Destination, u8)> {
+        self.message.target().filter(|_| !self.masked)
+    }
+
     /// Reads a redirection table entry of an I/O APIC, which sends such a message when its line is
     /// raised (82093AA I/O APIC, 3.2.4).
     pub fn redirection(entry: u64) -> Self {

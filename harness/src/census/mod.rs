@@ -3,6 +3,7 @@
 
 mod config;
 mod message;
+mod ports;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ pub use config::{CONFIG_SIZE, Config, Msi, MsiX};
 pub use message::{Destination, ENTRY_SIZE, Entry, Message};
 pub use read::{CensusError, take};
 
+use crate::scenario::model::Chipset;
 use crate::units::Slot;
 
 /// A PCI function of segment 0.
@@ -34,8 +36,10 @@ impl fmt::Display for Address {
 }
 
 /// What holds vectors in a machine at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Census {
+    /// The machine's.
+    pub chipset: Chipset,
     /// Every PCI function that answers.
     pub functions: BTreeMap<Address, Function>,
     /// The interrupt lines by number (GSI), as the I/O APIC has them.
@@ -66,10 +70,6 @@ impl fmt::Display for Moment {
         self.serialize(f)
     }
 }
-
-/// Lines below are those of the ISA bus, whose vectors are set aside for them
-/// (arch/x86/include/asm/irq_vectors.h: ISA_IRQ_VECTOR).
-pub(crate) const FIRST_PCI_LINE: u8 = 16;
 
 /// One function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,12 +110,21 @@ impl Function {
 }
 
 impl Census {
+    /// The interrupt lines that PCI functions raise. On q35 those above the ISA bus's; on pc the two
+    /// of the ISA bus's that QEMU's firmware gives to them (see [`crate::machine::slots::line`]).
+    pub fn pci_lines(&self) -> impl Iterator<Item = (u8, &Entry)> {
+        let lines = match self.chipset {
+            Chipset::Q35 => 16..=u8::MAX,
+            Chipset::Pc => 10..=11,
+        };
+        self.lines.range(lines).map(|(line, entry)| (*line, entry))
+    }
+
     /// The vectors that PCI functions hold on each CPU: their messages', and those of the lines that
     /// they raise. Two functions on one vector count once.
     pub fn vectors(&self) -> BTreeMap<u8, BTreeSet<u8>> {
         let mut vectors = BTreeMap::<u8, BTreeSet<u8>>::new();
-        let lines = self.lines.range(FIRST_PCI_LINE..);
-        let lines = lines.filter_map(|(_, line)| line.message.target().filter(|_| !line.masked));
+        let lines = self.pci_lines().filter_map(|(_, line)| line.open());
         let messages = self.functions.values().flat_map(Function::held);
         for (to, vector) in messages.chain(lines) {
             for cpu in to.cpus() {
@@ -214,6 +223,7 @@ mod tests {
             },
         };
         let census = Census {
+            chipset: Chipset::Q35,
             functions: [
                 (address(4), function(ENABLED, vec![logical])),
                 (
@@ -232,6 +242,11 @@ mod tests {
         let vectors = census.vectors();
         assert_eq!(vectors[&0], [0x31, 0x51].into());
         assert_eq!(vectors[&1], [0x31, 0x32].into());
+        let on_pc = Census {
+            chipset: Chipset::Pc,
+            ..census
+        };
+        assert_eq!(on_pc.vectors()[&0], [0x31, 0x41].into());
         assert_eq!(address(0x1f).to_string(), "00:1f.0");
     }
 }

@@ -2,21 +2,23 @@
 //!
 //! On q35 the configuration space lies in guest-physical memory (ECAM, PCI Express Base
 //! Specification, 7.2.2), so that HMP's `xp` reads it; it reads MSI-X tables the same way. Nothing
-//! else of a device's memory is touched: reading a register may change the device.
+//! else of a device's memory is touched: reading a register may change the device. On pc the
+//! configuration space lies behind ports (ports.rs).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Address, CONFIG_SIZE, Census, Config, ENTRY_SIZE, Entry, Function};
+use super::{Address, CONFIG_SIZE, Census, Config, ENTRY_SIZE, Entry, Function, ports};
 use crate::machine::{Qmp, QmpError};
+use crate::scenario::model::Chipset;
 use crate::units::Slot;
 
 /// Where QEMU's firmware puts q35's ECAM (hw/i386/pc_q35.c: MCH_HOST_BRIDGE_PCIEXBAR_DEFAULT).
 const ECAM: u64 = 0xb000_0000;
 /// For all answers together; a busy host is slow, not silent.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 /// Deeper than QEMU builds buses, less than would hurt a stack.
 const DEEPEST: usize = 32;
 
@@ -34,21 +36,20 @@ pub enum CensusError {
     },
 }
 
-/// Counts the vectors of a machine. It must be stopped, and a q35.
+/// Counts the vectors of a machine. It must be stopped.
 ///
 /// # Errors
 /// The monitor fails.
-pub async fn take(qmp: &mut Qmp) -> Result<Census, CensusError> {
+pub async fn take(qmp: &mut Qmp, chipset: Chipset) -> Result<Census, CensusError> {
     let listed = qmp.execute_raw("query-pci", json!({}), LIMIT).await?;
     let mut addresses = Vec::new();
     functions(&listed, 0, &mut addresses)?;
-    let places = addresses
-        .iter()
-        .map(|address| (ecam(*address), CONFIG_SIZE));
-    let spaces = memory(qmp, places).await?;
+    let spaces = match chipset {
+        Chipset::Q35 => ecam_spaces(qmp, &addresses).await?,
+        Chipset::Pc => ports::spaces(qmp, &addresses).await?,
+    };
     let mut functions = BTreeMap::new();
     for (address, space) in addresses.iter().zip(spaces) {
-        let space = space.try_into().map_err(|_| not_understood("xp"))?;
         if let Some(config) = Config::parse(&space) {
             let entries = Vec::new();
             functions.insert(*address, Function { config, entries });
@@ -72,7 +73,11 @@ pub async fn take(qmp: &mut Qmp) -> Result<Census, CensusError> {
     let dumped = qmp.execute_raw("human-monitor-command", dumped, LIMIT);
     let lines = dumped.await?.as_str().and_then(lines);
     let lines = lines.ok_or_else(|| not_understood("info pic"))?;
-    Ok(Census { functions, lines })
+    Ok(Census {
+        chipset,
+        functions,
+        lines,
+    })
 }
 
 /// `  pin 4  0x0000000000010000 dest=0 ...`: the first number is the redirection table's entry.
@@ -89,6 +94,19 @@ fn lines(text: &str) -> Option<BTreeMap<u8, Entry>> {
         lines.insert(pin, Entry::redirection(entry));
     }
     Some(lines).filter(|lines| !lines.is_empty())
+}
+
+async fn ecam_spaces(
+    qmp: &mut Qmp,
+    addresses: &[Address],
+) -> Result<Vec<[u8; CONFIG_SIZE]>, CensusError> {
+    let places = addresses
+        .iter()
+        .map(|address| (ecam(*address), CONFIG_SIZE));
+    let spaces = memory(qmp, places).await?.into_iter();
+    spaces
+        .map(|space| space.try_into().map_err(|_| not_understood("xp")))
+        .collect()
 }
 
 fn ecam(address: Address) -> u64 {
@@ -172,7 +190,7 @@ fn devices(bus: &Value, depth: usize, addresses: &mut Vec<Address>) -> Result<()
     Ok(())
 }
 
-fn not_understood(command: &'static str) -> CensusError {
+pub(super) fn not_understood(command: &'static str) -> CensusError {
     CensusError::Answer { command }
 }
 

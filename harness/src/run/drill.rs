@@ -263,8 +263,7 @@ struct Watch {
     crashing: bool,
     /// Of the capture kernel.
     counted: Vec<Counted>,
-    /// The configuration space of a `pc` lies behind ports, where it cannot be read from outside.
-    countable: bool,
+    chipset: Chipset,
     /// The capture kernel's drivers have just been loaded.
     drivers_loaded: bool,
     /// The capture kernel's first fatal line has been seen.
@@ -295,7 +294,7 @@ impl Watch {
             waits_for_server: false,
             crashing: false,
             counted: Vec::new(),
-            countable: chipset == Chipset::Q35,
+            chipset,
             drivers_loaded: false,
             fatal_seen: false,
             stood: Duration::ZERO,
@@ -307,8 +306,8 @@ impl Watch {
         // The console may be read later than the reports: either tells which kernel it is.
         let captures =
             self.capture_total.is_some() || self.recorder.phase() >= Phase::CaptureKernel;
-        if self.countable && captures {
-            let census = match census::take(&mut machine.qmp).await {
+        if captures {
+            let census = match census::take(&mut machine.qmp, self.chipset).await {
                 Ok(census) => census,
                 Err(error) => return Err(self.uncounted(machine, error).await),
             };

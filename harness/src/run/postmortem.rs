@@ -41,7 +41,7 @@ pub struct Postmortem {
     pub release: Option<String>,
     /// QEMU's `info registers -a`.
     pub registers: String,
-    /// Each census, for people; none of a machine that cannot be counted.
+    /// Each census, for people; none of a machine that never was.
     pub census: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crashdrill_guest::report::{Report, Source};
 
 use super::evidence::Evidence;
-use crate::census::{Census, Destination, Entry, FIRST_PCI_LINE};
+use crate::census::{Census, Destination, Entry};
 
 /// A vector as irq debugfs has it: the CPU by the kernel's number and by its APIC id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,10 @@ fn proc_interrupts(census: &Census, reports: &[Report]) -> Vec<String> {
         _ => None,
     });
     let messages: usize = census.functions.values().map(|it| it.held().len()).sum();
-    let counted = [messages, census.lines.values().filter_map(open).count()];
+    let counted = [
+        messages,
+        census.lines.values().filter_map(Entry::open).count(),
+    ];
     let names = ["messages", "interrupt lines"];
     let pairs = told.into_iter().flatten().zip(counted).zip(names);
     pairs
@@ -64,7 +67,8 @@ fn irq_debugfs(census: &Census, reports: &[Report]) -> Vec<String> {
             apic,
             vector,
         } = report
-            && takes_part(source)
+            // The ISA bus's lines are no PCI function's.
+            && !matches!(source, Source::Line(line) if census.pci_lines().all(|(it, _)| it != *line))
         {
             let assigned = Assigned {
                 cpu: *cpu,
@@ -82,9 +86,8 @@ fn irq_debugfs(census: &Census, reports: &[Report]) -> Vec<String> {
         (Source::Function(format!("0000:{address}")), function.held())
     });
     let lines = census
-        .lines
-        .range(FIRST_PCI_LINE..)
-        .map(|(line, entry)| (Source::Line(*line), open(entry).into_iter().collect()));
+        .pci_lines()
+        .map(|(line, entry)| (Source::Line(line), entry.open().into_iter().collect()));
     let mut counted: BTreeMap<Source, Vec<(Destination, u8)>> = messages.chain(lines).collect();
     for source in told.keys() {
         counted.entry(source.clone()).or_default();
@@ -105,19 +108,6 @@ fn irq_debugfs(census: &Census, reports: &[Report]) -> Vec<String> {
         })
     };
     counted.into_iter().filter_map(differs).collect()
-}
-
-/// The ISA bus's lines are no PCI device's.
-fn takes_part(source: &Source) -> bool {
-    match source {
-        Source::Function(_) => true,
-        Source::Line(line) => *line >= FIRST_PCI_LINE,
-    }
-}
-
-/// Where an interrupt line goes that may be raised.
-fn open(line: &Entry) -> Option<(Destination, u8)> {
-    line.message.target().filter(|_| !line.masked)
 }
 
 #[cfg(test)]

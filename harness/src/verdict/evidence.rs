@@ -268,6 +268,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::model::Chipset;
 
     #[test]
     fn an_endless_log_keeps_its_phases_and_its_end() {
@@ -333,8 +334,9 @@ mod tests {
             let counted = moments.iter().enumerate().map(|(line, moment)| Counted {
                 moment: *moment,
                 census: Census {
+                    chipset: Chipset::Q35,
+                    functions: BTreeMap::new(),
                     lines: [(line as u8, crate::census::Entry::default())].into(),
-                    ..Census::default()
                 },
             });
             let recorder = Recorder::new(RuleBook::builtin());

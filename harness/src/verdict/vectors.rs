@@ -165,8 +165,11 @@ fn held(function: &census::Function) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::census::{Census, Config, Entry, Function as Counted, Message, Moment, MsiX};
+    use crate::scenario::model::Chipset;
     use crate::units::Slot;
     use crate::vectors::Routing;
     use crate::verdict::{Counted as At, Dump, End, Expectations, Recorder, RuleBook};
@@ -244,8 +247,9 @@ mod tests {
             (Address { bus: 0, slot }, counted(*messages))
         });
         let census = Census {
+            chipset: Chipset::Q35,
             functions: functions.collect(),
-            ..Census::default()
+            lines: BTreeMap::new(),
         };
         let forecast = Prediction {
             cpus: 1,

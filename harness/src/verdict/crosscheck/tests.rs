@@ -1,5 +1,6 @@
 use super::*;
 use crate::census::{Address, Config, Function, Message, Moment, MsiX};
+use crate::scenario::model::Chipset;
 use crate::units::Slot;
 use crate::verdict::{Counted, Dump, End, Expectations, Recorder, RuleBook};
 use crashdrill_guest::report::Role;
@@ -41,6 +42,7 @@ fn census(entries: Vec<Entry>) -> Census {
         (21, Entry::redirection(0x1_0000)),
     ];
     Census {
+        chipset: Chipset::Q35,
         functions: [(Address { bus: 0, slot }, Function { config, entries })].into(),
         lines: lines.into(),
     }
