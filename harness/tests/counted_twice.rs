@@ -4,6 +4,7 @@
 //! Debian's kernels have no irq debugfs (CONFIG_GENERIC_IRQ_DEBUGFS is not set): reading it is
 //! tested with recorded texts in guest/src/init/irq_debugfs.rs, comparing it in
 //! src/verdict/crosscheck/tests.rs.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::fs;
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! `cargo bench` or `cargo bench --bench figures -- PAIRS`. Ends with 1 only if something could not
 //! be measured; a figure that misses its target is marked.
 
+mod census;
 mod drill;
 mod reference;
 
@@ -38,6 +39,8 @@ const MAX_START: Duration = Duration::from_millis(150);
 /// crashdrill's own CPU time, in parts of QEMU's.
 const MAX_CPU: f64 = 0.02;
 const MAX_MEMORY: Bytes = Bytes(40 * Bytes::MIB);
+const CENSUSES: usize = 20;
+const MAX_CENSUS: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -61,7 +64,7 @@ fn measure(pairs: usize) -> Result<(), Failure> {
         .ok_or("no workspace")?;
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures");
     fs::create_dir_all(&scratch)?;
-    let prepared = prepare(root)?;
+    let prepared = prepare(root, &root.join("scenarios/healthy.yaml"), Some(VARIANT))?;
     let job = prepared.jobs.first().ok_or("no such drill")?;
     let accel = prepared.accel.accel;
     let healthy = Healthy {
@@ -100,15 +103,15 @@ fn measure(pairs: usize) -> Result<(), Failure> {
     figure("peak (VmHWM)", &shown, four.peak <= MAX_MEMORY, "40 MiB");
     cpu(&[&four]);
 
+    censuses(root, &scratch)?;
     sizes(root)
 }
 
-fn prepare(root: &Path) -> Result<Prepared, Failure> {
+fn prepare(root: &Path, scenario: &Path, variant: Option<&str>) -> Result<Prepared, Failure> {
     let project = Project::at(root.to_owned())?;
-    let file = scenario::read(&root.join("scenarios/healthy.yaml"), catalogue::facts)
-        .map_err(|error| error.to_string())?;
+    let file = scenario::read(scenario, catalogue::facts).map_err(|error| error.to_string())?;
     let mut drills = file.drills;
-    drills.retain(|drill| drill.id.variant.as_deref() == Some(VARIANT));
+    drills.retain(|drill| drill.id.variant.as_deref() == variant);
     // Fetches what is not there, so that everything below finds the cache warm.
     let cache = Cache::from_env()?;
     Ok(run::prepare(
@@ -227,6 +230,36 @@ fn compare(healthy: &Healthy<'_>, job: &Job, accel: Accel, pairs: usize) -> Resu
     let runs: Vec<&drill::Run> = drills.iter().collect();
     cpu(&runs);
     println!();
+    Ok(())
+}
+
+/// Counting the vectors of a stopped machine: what a drill stands still for.
+fn censuses(root: &Path, scratch: &Path) -> Result<(), Failure> {
+    let scenario = scratch.join("forty.yaml");
+    fs::write(&scenario, census::SCENARIO)?;
+    let prepared = prepare(root, &scenario, None)?;
+    let job = prepared.jobs.first().ok_or("no drill with forty devices")?;
+    let (took, counted) = census::measure(job, scratch, CENSUSES)?;
+    let tables = counted
+        .functions
+        .values()
+        .filter(|it| !it.entries.is_empty());
+    let sum = |of: fn(&crashdrill::census::Function) -> usize| {
+        counted.functions.values().map(of).sum::<usize>()
+    };
+    println!(
+        "\nA census of {} PCI functions, {} with MSI-X tables, {} entries, {} of them programmed;\n\
+         the first kernel has loaded all drivers and is stopped; {CENSUSES} times:",
+        counted.functions.len(),
+        tables.count(),
+        sum(|it| it.entries.len()),
+        sum(crashdrill::census::Function::programmed),
+    );
+    let shown = |took: Duration| format!("{:.1} ms", took.as_secs_f64() * 1e3);
+    let worst = took.iter().copied().max().unwrap_or_default();
+    for (name, took) in [("census, median", median(took)), ("census, worst", worst)] {
+        figure(name, &shown(took), took <= MAX_CENSUS, "200 ms");
+    }
     Ok(())
 }
 

@@ -108,6 +108,8 @@ fn apic_ids(cpuinfo: &str) -> BTreeMap<u32, u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// As Linux 6.1 shows an interrupt of a virtual machine's device, and as 6.2 and later do, which
@@ -230,5 +232,19 @@ domain:  IO-APIC-0
                        processor\t: 1\napicid\t\t: 3\n\npower management:\n";
         assert_eq!(apic_ids(cpuinfo), BTreeMap::from([(0, 1), (1, 3)]));
         assert_eq!(apic_ids("apicid\t: 1\nprocessor\t: x\napicid\t: 2\n"), BTreeMap::new());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_kernel_says(lines in proptest::collection::vec(
+            ("(device|domain| hwirq| *Vector| *Target|x)", "(: *)?", "[ -~]{0,12}"), 0..12))
+        {
+            let lines = lines.iter().map(|(key, colon, value)| format!("{key}{colon}{value}\n"));
+            let text: String = lines.collect();
+            let _ = apic_ids(&text);
+            if let Some(Assigned { vector, .. }) = assigned(&text) {
+                prop_assert_ne!(vector, 0);
+            }
+        }
     }
 }
