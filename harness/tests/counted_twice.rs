@@ -85,6 +85,9 @@ fn agree(outcome: &Value, messages: u64) {
         .iter()
         .partition(|device| device.get("counted").is_none());
     assert!(agree.len() >= 4, "{outcome}");
+    for device in agree.iter().filter(|device| !device["asked"].is_null()) {
+        assert_eq!(device["planned"], device["granted"], "{device}");
+    }
     // The kernel has given it vectors, which nobody has requested: its interface was not opened.
     let [adapter] = differ[..] else {
         panic!("{outcome}");
