@@ -13,6 +13,7 @@ mod prepare;
 mod read_back;
 mod schedule;
 mod serving;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::HarnessError;
-use super::drill::channel;
+use super::watch::channel;
 use crate::census::Census;
 use crate::machine::{Machine, MachineError, QmpError, fd_path, outlet};
 use crate::units::Bytes;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::assemble::Assembled;
-use super::drill::channel;
+use super::watch::channel;
 use super::{BootPlan, Direct, HarnessError, Job, Plan};
 use crate::target::{BlockDevice, Content, Target, TargetError};
 use crate::verdict::Dump;

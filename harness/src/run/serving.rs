@@ -10,7 +10,8 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
 use super::assemble::ServerFiles;
-use super::drill::{Ends, GATHER, boot, gathered};
+use super::drill::{Ends, boot};
+use super::watch::{GATHER, gathered};
 use super::{HarnessError, Job, ServerPlan};
 use crate::image::Image;
 use crate::machine::{Machine, MachineError};
