@@ -11,6 +11,8 @@ mod function;
 mod generic;
 mod interrupts;
 mod memory;
+pub mod mpt3sas;
+mod scsi;
 mod server;
 pub(crate) mod socket;
 pub mod wire;
@@ -21,6 +23,7 @@ pub use function::Function;
 pub use generic::{Generic, Ids};
 pub use interrupts::{Interrupts, Mode};
 pub use memory::{Memory, Unreachable};
+pub use mpt3sas::Mpt3sas;
 pub use server::{DeviceError, Devices};
 
 /// What one kind of device does.

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use super::HarnessError;
+use crate::device::mpt3sas::{Chip, Mpt3sas};
 use crate::device::{Devices, Function, Generic, Ids};
 use crate::machine::{Backing, MachinePlan, PlacedFunction};
 use crate::scenario::model::DeviceKind;
@@ -25,7 +26,7 @@ pub(super) fn start(
             _ => None,
         };
         let disk = disk.map(File::try_clone).transpose().map_err(failed)?;
-        if let Some(model) = model(function, disk) {
+        if let Some(model) = model(function, disk).map_err(failed)? {
             functions.push((function.id(), model));
         }
     }
@@ -36,7 +37,7 @@ pub(super) fn start(
 }
 
 /// The model of a function, unless QEMU has it.
-fn model(function: &PlacedFunction, _disk: Option<File>) -> Option<Function> {
+fn model(function: &PlacedFunction, disk: Option<File>) -> std::io::Result<Option<Function>> {
     let ids = match function.kind {
         DeviceKind::Generic => Ids {
             vendor: 0x1af4,
@@ -54,16 +55,14 @@ fn model(function: &PlacedFunction, _disk: Option<File>) -> Option<Function> {
             class: 0x02_0000,
             revision: 2,
         },
-        DeviceKind::Mpt3sas => Ids {
-            vendor: 0x1000,
-            device: 0x0097,
-            subvendor: 0x1000,
-            subdevice: 0x30e0,
-            class: 0x01_0700,
-            revision: 2,
-        },
-        _ => return None,
+        DeviceKind::Mpt3sas => {
+            let chip = Chip::Sas3008;
+            let model = Mpt3sas::new(chip, function.table, function.index, disk)?;
+            let config = Mpt3sas::config(chip, function.table);
+            return Ok(Some(Function::new(Box::new(model), config)));
+        }
+        _ => return Ok(None),
     };
     let config = Generic::config(&ids, function.table);
-    Some(Function::new(Box::new(Generic), config))
+    Ok(Some(Function::new(Box::new(Generic), config)))
 }
