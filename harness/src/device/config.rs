@@ -256,9 +256,11 @@ impl ConfigSpace {
     }
 
     pub(super) fn read(&self, offset: usize, data: &mut [u8]) {
-        for (nth, byte) in data.iter_mut().enumerate() {
-            *byte = self.data.get(offset + nth).copied().unwrap_or(0xff);
-        }
+        let there = self.data.get(offset..).unwrap_or_default();
+        let count = there.len().min(data.len());
+        let (within, beyond) = data.split_at_mut(count);
+        within.copy_from_slice(&there[..count]);
+        beyond.fill(0xff);
     }
 
     pub(super) fn write(&mut self, offset: usize, data: &[u8]) -> Effect {

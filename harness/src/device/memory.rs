@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// Mappings that a machine may have: QEMU makes a dozen.
-const MOST: usize = 4096;
+const MOST: usize = 256;
 
 /// Guest-physical addresses that no memory is behind, or none that may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
