@@ -532,7 +532,7 @@ static SAS3: [Id; 7] = [
 ];
 
 /// The device that lives in another process: QEMU 10.1 and newer.
-const VFIO_USER: &str = "vfio-user-pci";
+pub(super) const VFIO_USER: &str = "vfio-user-pci";
 
 /// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of
 /// them on control and events, virtio-blk none; both add one vector for configuration changes.
