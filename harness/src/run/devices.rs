@@ -6,12 +6,12 @@ use super::HarnessError;
 use crate::device::{Devices, Function, Generic, Identity};
 use crate::machine::{Backing, MachinePlan, PlacedFunction, Shown};
 
-/// Begins to serve a machine's modelled devices, if it has any. `disks` are those of
-/// [`MachinePlan::file_disks`], in that order.
-pub(super) fn start(
-    machine: &MachinePlan,
-    disks: &[File],
-) -> Result<Option<Devices>, HarnessError> {
+/// Begins to serve a machine's modelled devices. `disks` are those of [`MachinePlan::file_disks`], in
+/// that order.
+///
+/// # Errors
+/// No socket, descriptor or thread left.
+pub fn start(machine: &MachinePlan, disks: &[File]) -> Result<Devices, HarnessError> {
     let failed = |source| HarnessError::Io {
         what: "starting the modelled devices",
         source,
@@ -28,10 +28,7 @@ pub(super) fn start(
             functions.push((function.id(), model));
         }
     }
-    match functions.is_empty() {
-        true => Ok(None),
-        false => Devices::start(functions).map(Some).map_err(failed),
-    }
+    Devices::start(functions).map_err(failed)
 }
 
 /// The model of a function, unless QEMU has it.
