@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::HarnessError;
-use crate::device::{Devices, Function, Generic, Ids};
+use crate::device::{Devices, Function, Generic, I40e, Ids, Port};
 use crate::machine::{Backing, MachinePlan, PlacedFunction};
 use crate::scenario::model::DeviceKind;
 
@@ -46,14 +46,21 @@ fn model(function: &PlacedFunction, _disk: Option<File>) -> Option<Function> {
             class: 0xff_0000,
             revision: 0,
         },
-        DeviceKind::I40e => Ids {
-            vendor: 0x8086,
-            device: 0x1572,
-            subvendor: 0x8086,
-            subdevice: 0x0001,
-            class: 0x02_0000,
-            revision: 2,
-        },
+        DeviceKind::I40e => {
+            let ids = Ids {
+                vendor: 0x8086,
+                device: 0x1572,
+                subvendor: 0x8086,
+                subdevice: 0x0001,
+                class: 0x02_0000,
+                revision: 2,
+            };
+            let port = Port::new(ids.device, function.index as u8, 0, 1);
+            return Some(Function::new(
+                Box::new(I40e::new(port)),
+                I40e::config(&ids),
+            ));
+        }
         DeviceKind::Mpt3sas => Ids {
             vendor: 0x1000,
             device: 0x0097,
