@@ -9,6 +9,7 @@ mod bus;
 mod config;
 mod function;
 mod generic;
+pub mod i40e;
 mod interrupts;
 mod memory;
 mod server;
