@@ -8,10 +8,12 @@
 mod bus;
 mod config;
 mod function;
-mod generic;
+pub mod generic;
 pub mod i40e;
 mod interrupts;
 mod memory;
+pub mod mpt3sas;
+mod scsi;
 mod server;
 mod socket;
 pub mod wire;

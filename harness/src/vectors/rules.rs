@@ -375,9 +375,9 @@ static GENERIC: Rule = Rule {
 /// queue pair an online CPU, one for flow director, and one for each of eight VMDq devices (X710
 /// and XL710 have no iWARP); from 4.17 no VMDq on a single CPU (`i40e_sw_init`; "i40e: Fix kdump
 /// failure"). It takes what it can get down to two (I40E_MIN_MSIX), then MSI or the line
-/// (`i40e_init_interrupt_scheme`). Finding the device it requests the first, without which it gives up,
-/// and flow director's, without which it goes on; all others wait for the interface to be opened,
-/// which nobody does: no packets go through the model.
+/// (`i40e_init_interrupt_scheme`). Finding the device it requests flow director's and then the first,
+/// and gives both back when it has not that one (`i40e_probe`); all others wait for the interface to
+/// be opened, which nobody does: no packets go through the model.
 static I40E: Rule = Rule {
     asks: Asks::Module("i40e"),
     bus: None,
@@ -390,17 +390,15 @@ static I40E: Rule = Rule {
         };
         let wanted = 1 + asking.online + 1 + vmdq;
         let all = wanted.min(asking.table);
-        let holding = |plain: u32| {
-            Attempt::UpTo(Msix {
-                plain,
-                spread: 0,
-                idle: all.saturating_sub(plain),
-            })
-        };
+        let vectors = Attempt::UpTo(Msix {
+            plain: 2,
+            spread: 0,
+            idle: all.saturating_sub(2),
+        });
         match asking.kernel.assignment() {
-            Assignment::AtAllocation => vec![holding(2), Attempt::Msi, Attempt::Line],
+            Assignment::AtAllocation => vec![vectors, Attempt::Msi, Attempt::Line],
             // The allocation succeeds, so that nothing else is tried.
-            Assignment::AtRequest => vec![holding(2), holding(1)],
+            Assignment::AtRequest => vec![vectors],
         }
     },
 };
