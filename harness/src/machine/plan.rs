@@ -270,10 +270,15 @@ impl MachinePlan {
         self.functions.iter().find(|function| function.target)
     }
 
-    /// Whether some of its functions live in crashdrill and not in QEMU.
+    /// Functions that live in crashdrill and not in QEMU, in the order of [`super::Files::devices`].
+    pub fn models(&self) -> impl Iterator<Item = &PlacedFunction> {
+        let functions = self.functions.iter();
+        functions.filter(|function| entry(function.kind).is_modelled())
+    }
+
+    /// Whether there are any.
     pub fn has_models(&self) -> bool {
-        let mut functions = self.functions.iter();
-        functions.any(|function| entry(function.kind).is_modelled())
+        self.models().next().is_some()
     }
 
     /// Whether a function is the network device that the dump goes to.

@@ -3,16 +3,17 @@
 use std::fs::File;
 
 use super::HarnessError;
-use crate::device::{Devices, Function, Generic, I40e, Ids, Port};
+use crate::device::i40e::{I40e, Port};
+use crate::device::{Devices, Function, Generic, Ids};
 use crate::machine::{Backing, MachinePlan, PlacedFunction};
 use crate::scenario::model::DeviceKind;
 
-/// Begins to serve a machine's modelled devices, if it has any. `disks` are those of
-/// [`MachinePlan::file_disks`], in that order.
-pub(super) fn start(
-    machine: &MachinePlan,
-    disks: &[File],
-) -> Result<Option<Devices>, HarnessError> {
+/// Begins to serve a machine's modelled devices. `disks` are those of [`MachinePlan::file_disks`], in
+/// that order.
+///
+/// # Errors
+/// No socket, descriptor or thread left.
+pub fn start(machine: &MachinePlan, disks: &[File]) -> Result<Devices, HarnessError> {
     let failed = |source| HarnessError::Io {
         what: "starting the modelled devices",
         source,
@@ -29,10 +30,7 @@ pub(super) fn start(
             functions.push((function.id(), model));
         }
     }
-    match functions.is_empty() {
-        true => Ok(None),
-        false => Devices::start(functions).map(Some).map_err(failed),
-    }
+    Devices::start(functions).map_err(failed)
 }
 
 /// The model of a function, unless QEMU has it.
@@ -56,10 +54,7 @@ fn model(function: &PlacedFunction, _disk: Option<File>) -> Option<Function> {
                 revision: 2,
             };
             let port = Port::new(ids.device, function.index as u8, 0, 1);
-            return Some(Function::new(
-                Box::new(I40e::new(port)),
-                I40e::config(&ids),
-            ));
+            return Some(Function::new(Box::new(I40e::new(port)), I40e::config(&ids)));
         }
         DeviceKind::Mpt3sas => Ids {
             vendor: 0x1000,

@@ -23,7 +23,7 @@ use super::serving::Server;
 use super::{Began, DrillResult, Event, HarnessError, Job};
 use crate::census::{self, CensusError, Moment};
 use crate::console::Terminal;
-use crate::device::{DeviceError, Devices};
+use crate::device::Devices;
 use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
 use crate::machine::qmp::{self, Known, QmpError};
@@ -65,8 +65,14 @@ pub(super) async fn run(
 
     let begin = Instant::now();
     let mut devices = devices::start(&job.plan.machine, &files.disks)?;
-    let directory = devices.as_ref().map(Devices::directory);
-    let (mut server, mut machine, outlet) = start(job, &files, directory).await?;
+    let (mut server, mut machine, outlet) = match start(job, &files, &devices).await {
+        Ok(started) => started,
+        Err(error) => {
+            // QEMU does not start without a device that fails, and does not know why it did.
+            devices.end()?;
+            return Err(error.into());
+        }
+    };
     let scenario = &job.drill.scenario;
     let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
     let mut postmortem = None;
@@ -116,7 +122,7 @@ pub(super) async fn run(
         }
     };
     watch.drain(&mut machine).await?;
-    let devices_said = devices.map(Devices::end).unwrap_or_default();
+    let devices_said = devices.end()?;
     let server_console = match server {
         Some(server) => Some(server.stop().await?),
         None => None,
@@ -158,7 +164,7 @@ pub(super) async fn run(
 async fn start(
     job: &Job,
     files: &Assembled,
-    devices: Option<BorrowedFd<'_>>,
+    devices: &Devices,
 ) -> Result<(Option<Server>, Machine, Option<Outlet>), MachineError> {
     let own = (
         &files.initramfs,
@@ -174,10 +180,11 @@ async fn start(
         }
         None => (None, None),
     };
+    let devices: Vec<_> = devices.names().collect();
     let start = |link| {
         let ends = Ends {
             link,
-            devices,
+            devices: &devices,
             outlet: theirs.as_ref().map(AsFd::as_fd),
         };
         boot(job, &job.plan.machine, &job.image, own, ends, &more)
@@ -197,7 +204,7 @@ async fn start(
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ends<'a> {
     pub(super) link: Option<BorrowedFd<'a>>,
-    pub(super) devices: Option<BorrowedFd<'a>>,
+    pub(super) devices: &'a [BorrowedFd<'a>],
     pub(super) outlet: Option<BorrowedFd<'a>>,
 }
 
@@ -219,7 +226,7 @@ pub(super) async fn boot(
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         medium: medium.map(|file| Input::Open(file.as_fd())),
         link: ends.link,
-        devices: ends.devices,
+        devices: ends.devices.iter().map(|name| Input::Open(*name)).collect(),
         outlet: ends.outlet,
     };
     Machine::start_with(job.qemu.command(), machine, &inputs, more).await
@@ -362,7 +369,7 @@ impl Watch {
         &mut self,
         machine: &mut Machine,
         server: &mut Option<Server>,
-        devices: &mut Option<Devices>,
+        devices: &mut Devices,
         tell: impl Fn(Phase, Duration),
     ) -> Result<Stop, HarnessError> {
         let mut tick = tokio::time::interval(TICK);
@@ -392,7 +399,7 @@ impl Watch {
                     self.count_drivers(machine).await?;
                     self.hold_for(server, machine).await?;
                 }
-                error = fails(devices) => return Err(error.into()),
+                error = devices.fails() => return Err(error.into()),
                 ready = becomes_ready(server) => {
                     ready?;
                     self.go_on(machine).await?;
@@ -565,13 +572,6 @@ impl Watch {
 /// A capture kernel was there, and did not come to say that the dump is on the target.
 fn failed_in_capture(phase: Phase) -> bool {
     (Phase::CaptureKernel..Phase::Saved).contains(&phase)
-}
-
-async fn fails(devices: &mut Option<Devices>) -> DeviceError {
-    match devices {
-        Some(devices) => devices.fails().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {

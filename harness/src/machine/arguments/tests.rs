@@ -27,7 +27,7 @@ fn files(disks: usize) -> Files {
         disks: (0..disks).map(|n| format!("disk,{n}").into()).collect(),
         medium: None,
         link: Link::Nobody,
-        devices: "sockets".into(),
+        devices: (0..3).map(|n| format!("socket,{n}").into()).collect(),
         serial: Chardev::Stdio,
         reports: Chardev::File("reports".into()),
         qmp: None,
