@@ -19,7 +19,7 @@ pub mod wire;
 pub use bus::Bus;
 pub use config::{Bar, ConfigSpace, Identity, MsiXLayout};
 pub use function::Function;
-pub use generic::{Generic, Ids};
+pub use generic::Generic;
 pub use interrupts::Mode;
 pub use memory::Unreachable;
 pub use server::{DeviceError, Devices};
