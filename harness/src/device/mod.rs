@@ -12,6 +12,8 @@ mod generic;
 pub mod i40e;
 mod interrupts;
 mod memory;
+pub mod mpt3sas;
+mod scsi;
 mod server;
 mod socket;
 pub mod wire;
@@ -22,6 +24,7 @@ pub use function::Function;
 pub use generic::Generic;
 pub use interrupts::Mode;
 pub use memory::Unreachable;
+pub use mpt3sas::Mpt3sas;
 pub use server::{DeviceError, Devices};
 
 /// What one kind of device does.

@@ -3,8 +3,10 @@
 use std::fs::File;
 
 use super::HarnessError;
+use crate::device::mpt3sas::{Chip, Mpt3sas};
 use crate::device::{Devices, Function, Generic, Identity};
 use crate::machine::{Backing, MachinePlan, PlacedFunction, Shown};
+use crate::scenario::model::DeviceKind;
 
 /// Begins to serve a machine's modelled devices. `disks` are those of [`MachinePlan::file_disks`], in
 /// that order.
@@ -24,7 +26,7 @@ pub fn start(machine: &MachinePlan, disks: &[File]) -> Result<Devices, HarnessEr
             _ => None,
         };
         let disk = disk.map(File::try_clone).transpose().map_err(failed)?;
-        if let Some(model) = model(function, disk) {
+        if let Some(model) = model(function, disk).map_err(failed)? {
             functions.push((function.id(), model));
         }
     }
@@ -32,15 +34,23 @@ pub fn start(machine: &MachinePlan, disks: &[File]) -> Result<Devices, HarnessEr
 }
 
 /// The model of a function, unless QEMU has it.
-fn model(function: &PlacedFunction, _disk: Option<File>) -> Option<Function> {
-    let shown = function.shown.as_ref()?;
+fn model(function: &PlacedFunction, disk: Option<File>) -> std::io::Result<Option<Function>> {
+    let Some(shown) = &function.shown else {
+        return Ok(None);
+    };
+    if function.kind == DeviceKind::Mpt3sas {
+        let chip = Chip::Sas3008;
+        let model = Mpt3sas::new(chip, function.table, function.index, disk)?;
+        let config = Mpt3sas::config(chip, function.table);
+        return Ok(Some(Function::new(Box::new(model), config)));
+    }
     let config = Generic::config(
         &identity(shown),
         shown.regions.as_deref(),
         function.table,
         shown.msi,
     );
-    Some(Function::new(Box::new(Generic), config))
+    Ok(Some(Function::new(Box::new(Generic), config)))
 }
 
 fn identity(shown: &Shown) -> Identity {

@@ -79,7 +79,11 @@ impl Command {
     /// Writes what the firmware says into the descriptor; it leaves the driver's cookie.
     fn complete(&self, code: u16, bytes: &mut [u8; DESCRIPTOR]) {
         let failed = if code == 0 { 0 } else { ERROR };
-        put(bytes, 0, &(self.flags & !ERROR | DONE | failed).to_le_bytes());
+        put(
+            bytes,
+            0,
+            &(self.flags & !ERROR | DONE | failed).to_le_bytes(),
+        );
         put(bytes, 4, &self.length.to_le_bytes());
         put(bytes, 6, &code.to_le_bytes());
         put(bytes, 16, &self.parameters);

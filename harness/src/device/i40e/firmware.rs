@@ -185,7 +185,11 @@ impl Firmware {
         ];
         let needed = capabilities.len() * 32;
         command.length = needed as u16;
-        put(&mut command.parameters, 4, &(capabilities.len() as u32).to_le_bytes());
+        put(
+            &mut command.parameters,
+            4,
+            &(capabilities.len() as u32).to_le_bytes(),
+        );
         let reply = buffer.get_mut(..needed).ok_or(Code::NoMemory)?;
         reply.fill(0);
         for (element, (id, numbers)) in reply.chunks_exact_mut(32).zip(capabilities) {
@@ -200,12 +204,7 @@ impl Firmware {
     }
 
     /// The transmit scheduler: one traffic class, no limits.
-    fn schedule(
-        &self,
-        opcode: u16,
-        parameters: &[u8; 16],
-        buffer: &mut [u8],
-    ) -> Result<(), Code> {
+    fn schedule(&self, opcode: u16, parameters: &[u8; 16], buffer: &mut [u8]) -> Result<(), Code> {
         let sets = self.switch.queue_sets(get(parameters, 0) & 0x3ff)?;
         // Where the reply has the classes that are valid, and the queue sets.
         let (valid, sets_at) = match opcode {

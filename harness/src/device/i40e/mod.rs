@@ -118,7 +118,10 @@ impl I40e {
             size,
             prefetchable: true,
         };
-        let bars = [(0, memory(u64::from(registers::SIZE))), (3, memory(32 << 10))];
+        let bars = [
+            (0, memory(u64::from(registers::SIZE))),
+            (3, memory(32 << 10)),
+        ];
         let table = MsiXLayout {
             entries: VECTORS,
             bar: 3,
@@ -231,19 +234,29 @@ impl I40e {
 
     fn serve_admin(&mut self, bus: &mut Bus) {
         let firmware = &mut self.firmware;
-        let done = admin::serve(&mut self.registers, bus, |command, buffer, registers, bus| {
-            let result = firmware.execute(command, buffer, registers);
-            if let Err(code) = result {
-                let opcode = command.opcode;
-                bus.note(|| format!("admin command {opcode:#06x}: {code:?}"));
-            }
-            result
-        });
+        let done = admin::serve(
+            &mut self.registers,
+            bus,
+            |command, buffer, registers, bus| {
+                let result = firmware.execute(command, buffer, registers);
+                if let Err(code) = result {
+                    let opcode = command.opcode;
+                    bus.note(|| format!("admin command {opcode:#06x}: {code:?}"));
+                }
+                result
+            },
+        );
         if done {
             self.interrupts.raise(interrupts::ADMIN_QUEUE, bus);
         }
         if let Some(event) = self.firmware.link.take_event() {
-            admin::tell(0x0607, event, &mut self.registers, &mut self.interrupts, bus);
+            admin::tell(
+                0x0607,
+                event,
+                &mut self.registers,
+                &mut self.interrupts,
+                bus,
+            );
         }
     }
 
@@ -266,7 +279,9 @@ fn control_of(at: u32) -> Option<u16> {
         return Some(0);
     }
     let vector = at.checked_sub(registers::PFINT_DYN_CTLN)? / 4 + 1;
-    u16::try_from(vector).ok().filter(|&vector| vector < VECTORS)
+    u16::try_from(vector)
+        .ok()
+        .filter(|&vector| vector < VECTORS)
 }
 
 impl Model for I40e {

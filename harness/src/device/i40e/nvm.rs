@@ -31,7 +31,8 @@ impl ShadowRam {
     /// NVM 5.05, EETrack id 0x80002892, option ROM 1.1313.0.
     pub(super) fn new() -> Self {
         let mut words = vec![0; WORDS];
-        let mut set = |at: usize, values: &[u16]| words[at..at + values.len()].copy_from_slice(values);
+        let mut set =
+            |at: usize, values: &[u16]| words[at..at + values.len()].copy_from_slice(values);
         // Bits 7:6 are 01: valid.
         set(CONTROL, &[0x0040]);
         set(VERSION, &[0x5005]);

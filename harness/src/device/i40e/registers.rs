@@ -124,7 +124,10 @@ impl Registers {
 
     /// As after a reset of this function alone.
     pub(super) fn reset_function(&mut self) {
-        for at in OF_THE_FUNCTION.into_iter().flat_map(|range| range.step_by(4)) {
+        for at in OF_THE_FUNCTION
+            .into_iter()
+            .flat_map(|range| range.step_by(4))
+        {
             if self.get(at) != 0 {
                 self.set(at, 0);
             }
@@ -146,10 +149,7 @@ pub(super) fn after_reset(port: &super::Port) -> Vec<(u32, u32)> {
             GLPCI_CNF2,
             u32::from(super::VECTORS - 1) << 2 | (super::VECTORS_VF - 1) << 13,
         ),
-        (
-            PFLAN_QALLOC,
-            1 << 31 | (first + QUEUES - 1) << 16 | first,
-        ),
+        (PFLAN_QALLOC, 1 << 31 | (first + QUEUES - 1) << 16 | first),
         // A global reset is delayed by a second.
         (GLGEN_RSTCTL, 10),
         (GLLAN_RCTL_0, 1),

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::registers::{
-    GLHMC_LANTXBASE, PFHMC_SDDATAHIGH, PFHMC_SDDATALOW, QTX_ENA, QTX_HEAD, QUEUES,
-    Registers,
+    GLHMC_LANTXBASE, PFHMC_SDDATAHIGH, PFHMC_SDDATALOW, QTX_ENA, QTX_HEAD, QUEUES, Registers,
 };
 use crate::device::Bus;
 
