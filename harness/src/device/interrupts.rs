@@ -2,7 +2,7 @@
 //! (VFIO_PCI_INTX_IRQ_INDEX and so on).
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -66,6 +66,19 @@ impl Line {
     }
 }
 
+impl Line {
+    /// An interrupt that QEMU has not heard of yet is none any more: it would be one that nobody
+    /// handles, and so goes on until the guest next reaches for a BAR.
+    fn take_back(&mut self) {
+        if self.masked
+            && let Some(trigger) = &mut self.trigger
+            && trigger.take_back()
+        {
+            self.masked = false;
+        }
+    }
+}
+
 /// One message.
 #[derive(Debug, Default)]
 struct Vector {
@@ -107,6 +120,11 @@ impl Trigger {
     /// may be is QEMU's own loss.
     fn fire(&mut self) {
         let _ = self.0.write(&1u64.to_ne_bytes());
+    }
+
+    /// Whether there was something to take back: reading an eventfd resets it.
+    fn take_back(&mut self) -> bool {
+        self.0.read(&mut [0; 8]).is_ok_and(|read| read == 8)
     }
 }
 
@@ -196,7 +214,10 @@ impl Interrupts {
     /// Sets the level of the line.
     pub(super) fn line(&mut self, raised: bool) {
         self.line.raised = raised;
-        self.line.signal();
+        match raised {
+            true => self.line.signal(),
+            false => self.line.take_back(),
+        }
     }
 
     /// Whether the guest wants to be interrupted by the line.
