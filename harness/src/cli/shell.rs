@@ -67,7 +67,7 @@ impl Shell {
             which,
             &Shown::new(),
         )?;
-        announce(&prepared.accel);
+        announce(&prepared);
         let Some(job) = prepared.jobs.first() else {
             return Ok(Status::Good);
         };

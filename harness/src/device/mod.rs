@@ -8,7 +8,8 @@
 mod bus;
 mod config;
 mod function;
-mod generic;
+pub mod generic;
+pub mod i40e;
 mod interrupts;
 mod memory;
 pub mod mpt3sas;
@@ -20,10 +21,9 @@ pub mod wire;
 pub use bus::Bus;
 pub use config::{Bar, ConfigSpace, Identity, MsiXLayout};
 pub use function::Function;
-pub use generic::{Generic, Ids};
+pub use generic::Generic;
 pub use interrupts::Mode;
 pub use memory::Unreachable;
-pub use mpt3sas::Mpt3sas;
 pub use server::{DeviceError, Devices};
 
 /// What one kind of device does.

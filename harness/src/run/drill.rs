@@ -63,27 +63,81 @@ pub(super) async fn run(
     tell(Event::Started { job: index });
     let files = assemble::files(job)?;
 
-    let begin = Instant::now();
     let mut devices = devices::start(&job.plan.machine, &files.disks)?;
-    let (mut server, mut machine, outlet) = match start(job, &files, &devices).await {
-        Ok(started) => started,
-        Err(error) => {
-            // QEMU does not start without a device that fails, and does not know why it did.
-            devices.end()?;
-            return Err(error.into());
-        }
-    };
+    let played = play(job, &files, &mut devices, |phase, at| {
+        tell(Event::Phase {
+            job: index,
+            phase,
+            at,
+        })
+    })
+    .await;
+    // A device that has failed is the reason for whatever else went wrong. And none of them writes
+    // to a disk any more.
+    let devices_said = devices.end()?;
+    let Played {
+        watch,
+        end,
+        postmortem,
+        qemu_said,
+        server_console,
+    } = played?;
+    let Watch {
+        begin,
+        recorder,
+        counted,
+        console,
+        reports,
+        timeline,
+        capture_total,
+        capture_memory,
+        ..
+    } = watch;
+    let elapsed = begin.elapsed();
+    let dump = read_back(job, &files);
+    if !matches!(dump, Dump::Found(_)) {
+        has_room(&files)?;
+    }
+    let evidence = recorder.finish(end, dump, counted, job.plan.expectations.clone());
+    Ok(DrillResult {
+        outcome: judge(&evidence),
+        console,
+        reports,
+        server_console,
+        timeline,
+        qemu_said,
+        devices_said,
+        elapsed,
+        capture_total,
+        capture_memory,
+        files,
+        postmortem,
+    })
+}
+
+/// What is left of a machine that has ended.
+struct Played {
+    watch: Watch,
+    end: End,
+    postmortem: Option<Postmortem>,
+    qemu_said: String,
+    server_console: Option<Vec<u8>>,
+}
+
+/// Runs the drill's machine from its start to its end.
+async fn play(
+    job: &Job,
+    files: &Assembled,
+    devices: &mut Devices,
+    tell: impl Fn(Phase, Duration),
+) -> Result<Played, HarnessError> {
+    let begin = Instant::now();
+    let (mut server, mut machine, outlet) = start(job, files, devices).await?;
     let scenario = &job.drill.scenario;
     let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
     let mut postmortem = None;
     let stop = watch
-        .until_over(&mut machine, &mut server, &mut devices, |phase, at| {
-            tell(Event::Phase {
-                job: index,
-                phase,
-                at,
-            })
-        })
+        .until_over(&mut machine, &mut server, devices, tell)
         .await?;
     let end = match stop {
         Stop::Ended => {
@@ -122,41 +176,16 @@ pub(super) async fn run(
         }
     };
     watch.drain(&mut machine).await?;
-    let devices_said = devices.end()?;
     let server_console = match server {
         Some(server) => Some(server.stop().await?),
         None => None,
     };
-    let elapsed = begin.elapsed();
-
-    let Watch {
-        recorder,
-        counted,
-        console,
-        reports,
-        timeline,
-        capture_total,
-        capture_memory,
-        ..
-    } = watch;
-    let dump = read_back(job, &files);
-    if !matches!(dump, Dump::Found(_)) {
-        has_room(&files)?;
-    }
-    let evidence = recorder.finish(end, dump, counted, job.plan.expectations.clone());
-    Ok(DrillResult {
-        outcome: judge(&evidence),
-        console,
-        reports,
-        server_console,
-        timeline,
-        qemu_said: machine.stderr_tail(),
-        devices_said,
-        elapsed,
-        capture_total,
-        capture_memory,
-        files,
+    Ok(Played {
+        watch,
+        end,
         postmortem,
+        qemu_said: machine.stderr_tail(),
+        server_console,
     })
 }
 

@@ -117,7 +117,11 @@ fn bars_are_sized_as_the_kernel_does_it() {
     for none in [0x18, 0x24, 0x30] {
         assert_eq!(sized(&mut space, none), 0);
     }
-    let bars = [(0, Bar::Io(256)), (1, Bar::Memory32(16 << 10))];
+    let narrow = Bar::Memory32 {
+        size: 16 << 10,
+        prefetchable: false,
+    };
+    let bars = [(0, Bar::Io(256)), (1, narrow)];
     let mut space = ConfigSpace::new(&IDENTITY, &bars);
     assert_eq!(sized(&mut space, 0x10), 0xffff_ff01);
     assert_eq!(sized(&mut space, 0x14), 0xffff_c000);
@@ -191,7 +195,10 @@ fn beyond_the_end() {
 fn bar() -> impl Strategy<Value = Bar> {
     prop_oneof![
         (2u32..9).prop_map(|log| Bar::Io(1 << log)),
-        (4u32..32).prop_map(|log| Bar::Memory32(1 << log)),
+        (4u32..32, any::<bool>()).prop_map(|(log, prefetchable)| Bar::Memory32 {
+            size: 1 << log,
+            prefetchable,
+        }),
         (4u32..63, any::<bool>()).prop_map(|(log, prefetchable)| Bar::Memory64 {
             size: 1 << log,
             prefetchable,
@@ -207,7 +214,7 @@ proptest! {
         let low = sized(&mut space, at);
         let (flags, mask) = match bar {
             Bar::Io(_) => (3, u64::from(low) | 0xffff_ffff << 32),
-            Bar::Memory32(_) => (15, u64::from(low) | 0xffff_ffff << 32),
+            Bar::Memory32 { .. } => (15, u64::from(low) | 0xffff_ffff << 32),
             Bar::Memory64 { .. } => {
                 (15, u64::from(low) | u64::from(sized(&mut space, at + 4)) << 32)
             }
