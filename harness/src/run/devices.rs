@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use super::HarnessError;
+use crate::device::i40e::{I40e, Port};
 use crate::device::mpt3sas::{Chip, Mpt3sas};
 use crate::device::{Devices, Function, Generic, Identity};
 use crate::machine::{Backing, MachinePlan, PlacedFunction, Shown};
@@ -38,19 +39,27 @@ fn model(function: &PlacedFunction, disk: Option<File>) -> std::io::Result<Optio
     let Some(shown) = &function.shown else {
         return Ok(None);
     };
-    if function.kind == DeviceKind::Mpt3sas {
-        let chip = Chip::Sas3008;
-        let model = Mpt3sas::new(chip, function.table, function.index, disk)?;
-        let config = Mpt3sas::config(chip, function.table);
-        return Ok(Some(Function::new(Box::new(model), config)));
-    }
-    let config = Generic::config(
-        &identity(shown),
-        shown.regions.as_deref(),
-        function.table,
-        shown.msi,
-    );
-    Ok(Some(Function::new(Box::new(Generic), config)))
+    let identity = identity(shown);
+    Ok(Some(match function.kind {
+        DeviceKind::I40e => {
+            // A card has its slot to itself.
+            let card = function.slot.device;
+            let port = Port::new(identity.device, card, shown.port, shown.ports.get());
+            let model = Box::new(I40e::new(port));
+            Function::new(model, I40e::config(&identity))
+        }
+        DeviceKind::Mpt3sas => {
+            let chip = Chip::Sas3008;
+            let model = Mpt3sas::new(chip, function.table, function.index, disk)?;
+            let config = Mpt3sas::config(chip, function.table);
+            Function::new(Box::new(model), config)
+        }
+        _ => {
+            let (regions, entries) = (shown.regions.as_deref(), function.table);
+            let config = Generic::config(&identity, regions, entries, shown.msi);
+            Function::new(Box::new(Generic), config)
+        }
+    }))
 }
 
 fn identity(shown: &Shown) -> Identity {

@@ -30,8 +30,6 @@ const UNLESS_FAILED: u16 = 0x4000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum Code {
-    /// EPERM.
-    NotPermitted = 1,
     /// ENOENT.
     NoEntry = 2,
     /// ESRCH: no such command.

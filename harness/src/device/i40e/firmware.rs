@@ -140,10 +140,10 @@ impl Firmware {
                 let read = self.nvm.read(parameters[1], wide(parameters, 4), into);
                 read.ok_or(Code::Invalid)?;
             }
-            // The agent of LLDP does no DCBX: no MIB to get or to change.
-            0x0a00..=0x0a04 | 0x0a07 | 0x0a08 => return Err(Code::NotPermitted),
-            // Stop and Start LLDP.
-            0x0a05 | 0x0a06 => {}
+            // The agent of LLDP runs, and has heard of nobody: there is no MIB, no configuration of
+            // DCBX. It may tell of changes, stop and start; there are none.
+            0x0a00 | 0x0a07 => return Err(Code::NoEntry),
+            0x0a01 | 0x0a05 | 0x0a06 => {}
             _ => return Err(Code::NoCommand),
         }
         Ok(())
@@ -205,11 +205,15 @@ impl Firmware {
 
     /// The transmit scheduler: one traffic class, no limits.
     fn schedule(&self, opcode: u16, parameters: &[u8; 16], buffer: &mut [u8]) -> Result<(), Code> {
+        // Suspend and Resume Port Tx name no element.
+        if matches!(opcode, 0x041b | 0x041c) {
+            return Ok(());
+        }
         let sets = self.switch.queue_sets(get(parameters, 0) & 0x3ff)?;
         // Where the reply has the classes that are valid, and the queue sets.
         let (valid, sets_at) = match opcode {
-            // Limits; suspend and resume.
-            0x0400 | 0x0410 | 0x0413..=0x0417 | 0x041b | 0x041c => return Ok(()),
+            // Limits.
+            0x0400 | 0x0410 | 0x0413..=0x0417 => return Ok(()),
             0x0406 | 0x0407 => (None, Some(16)),
             0x0408 => (Some(0), Some(16)),
             0x040a | 0x0418 | 0x041a => (Some(0), None),

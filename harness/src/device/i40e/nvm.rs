@@ -10,6 +10,7 @@ const CONTROL: usize = 0x00;
 const EMP_MODULE: usize = 0x0f;
 const BOOT_CONFIGURATION: usize = 0x17;
 const VERSION: usize = 0x18;
+const OEM_VERSION: usize = 0x1b;
 const EETRACK: usize = 0x2d;
 const VPD: usize = 0x2f;
 const ALTERNATE_AUTO_LOAD: usize = 0x3e;
@@ -37,6 +38,8 @@ impl ShadowRam {
         set(CONTROL, &[0x0040]);
         set(VERSION, &[0x5005]);
         set(EETRACK, &[0x2892, 0x8000]);
+        // No vendor's own version, which drivers would show in place of these.
+        set(OEM_VERSION, &[0xffff]);
         set(VPD, &[0x400]);
         set(ALTERNATE_AUTO_LOAD, &[0x600]);
         set(BOOT_CONFIGURATION, &[0x200]);

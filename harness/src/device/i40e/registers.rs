@@ -66,7 +66,6 @@ const GLNVM_FLA: u32 = 0xb_6108;
 pub(super) const GLNVM_SRCTL: u32 = 0xb_6110;
 pub(super) const GLNVM_SRDATA: u32 = 0xb_6114;
 
-const PRTDCB_GENS: u32 = 0x8_3020;
 pub(super) const PRTMAC_LINKSTA: u32 = 0x1e_2420;
 const PRTGL_SAL: u32 = 0x1e_2120;
 const PRTGL_SAH: u32 = 0x1e_2140;
@@ -165,8 +164,6 @@ pub(super) fn after_reset(port: &super::Port) -> Vec<(u32, u32)> {
         (GLHMC_FCOEDDPOBJSZ, 6),
         (GLHMC_FCOEFOBJSZ, 6),
         (GLHMC_FCOEFMAX, 0x2000),
-        // DCBX: disabled.
-        (PRTDCB_GENS, 7),
         (PRTGL_SAL, u32::from_le_bytes([a, b, c, d])),
         (
             PRTGL_SAH,
@@ -198,7 +195,6 @@ pub(super) fn is_read_only(at: u32) -> bool {
             | GLHMC_FCOEDDPOBJSZ
             | GLHMC_FCOEFOBJSZ
             | GLHMC_FCOEFMAX
-            | PRTDCB_GENS
             | PRTMAC_LINKSTA
             | PRTGEN_CNF..=0xb_812c
     ) || (QTX_HEAD..QTX_HEAD + 4 * QUEUES).contains(&at)
