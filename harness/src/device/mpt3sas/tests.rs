@@ -536,7 +536,7 @@ fn without_a_disk() {
 
 #[test]
 fn configuration_space_as_lspci_shows_it() {
-    let config = Mpt3sas::config(Chip::Sas3008, 96);
+    let config = Mpt3sas::config(&Chip::Sas3008.identity(), 96);
     let mut space = [0; 256];
     config.read(0, &mut space);
     assert_eq!(space[..4], [0x00, 0x10, 0x97, 0x00]);

@@ -91,7 +91,7 @@ impl Host {
     fn of(chip: Chip, theirs: Option<File>, disk: File) -> Self {
         let memory = tempfile::tempfile().unwrap();
         memory.set_len(MEMORY).unwrap();
-        let mut bus = Bus::new(Mpt3sas::config(chip, 96));
+        let mut bus = Bus::new(Mpt3sas::config(&chip.identity(), 96));
         let shared = memory.try_clone().unwrap();
         bus.memory.map((0, MEMORY), (shared, 0), true).unwrap();
         // Memory and bus mastering; MSI-X.
