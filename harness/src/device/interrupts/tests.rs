@@ -17,8 +17,8 @@ fn eventfd() -> (File, Trigger) {
 /// How often it has been raised since the last time.
 fn heard(mut eventfd: &File) -> u64 {
     let mut count = [0; 8];
-    match eventfd.read(&mut count) {
-        Ok(_) => u64::from_ne_bytes(count),
+    match eventfd.read_exact(&mut count) {
+        Ok(()) => u64::from_ne_bytes(count),
         // It does not wait: it has been handed over.
         Err(error) => {
             assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
@@ -74,6 +74,20 @@ fn the_line_is_a_level() {
     interrupts.line(true);
     change(&mut interrupts, Change::Disable);
     change(&mut interrupts, Change::Unmask);
+    assert_eq!(heard(&line), 1);
+}
+
+#[test]
+fn a_line_that_is_lowered_in_time_was_not_raised() {
+    let mut interrupts = Interrupts::new(0, 0);
+    let (line, trigger) = eventfd();
+    interrupts.open_line(true);
+    set(&mut interrupts, Mode::Line, 0, vec![Some(trigger)]);
+    interrupts.line(true);
+    interrupts.line(false);
+    assert_eq!(heard(&line), 0);
+    // Nor is it masked by that.
+    interrupts.line(true);
     assert_eq!(heard(&line), 1);
 }
 
