@@ -8,7 +8,7 @@
 mod bus;
 mod config;
 mod function;
-mod generic;
+pub mod generic;
 pub mod i40e;
 mod incoming;
 mod interrupts;
@@ -25,7 +25,6 @@ pub use function::Function;
 pub use generic::Generic;
 pub use interrupts::Mode;
 pub use memory::Unreachable;
-pub use mpt3sas::Mpt3sas;
 pub use server::{DeviceError, Devices};
 
 /// What one kind of device does.

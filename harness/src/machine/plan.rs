@@ -87,13 +87,13 @@ pub struct PlacedFunction {
 pub struct Shown {
     /// Vendor and device.
     pub id: Id,
-    /// Subsystem.
-    pub subsystem: Id,
-    /// Class.
-    pub class: Class,
-    /// Revision.
-    pub revision: Revision,
-    /// Regions of registers, where the scenario states them.
+    /// Subsystem; the model has a usual one.
+    pub subsystem: Option<Id>,
+    /// Class; likewise.
+    pub class: Option<Class>,
+    /// Revision; likewise.
+    pub revision: Option<Revision>,
+    /// Regions of registers; likewise.
     pub regions: Option<Vec<Region>>,
     /// It has the MSI capability.
     pub msi: bool,
@@ -462,9 +462,9 @@ fn table(
 fn shown(device: &model::Device, usual: &catalogue::Model, port: u8) -> Shown {
     Shown {
         id: device.id.unwrap_or(usual.id),
-        subsystem: device.subsystem.unwrap_or(usual.subsystem),
-        class: device.class.unwrap_or(usual.class),
-        revision: device.rev.unwrap_or(usual.revision),
+        subsystem: device.subsystem,
+        class: device.class,
+        revision: device.rev,
         regions: device.bars.clone(),
         msi: device.msi,
         port,

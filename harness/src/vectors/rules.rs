@@ -13,6 +13,8 @@ pub(super) struct Asking {
     pub(super) possible: u32,
     /// `num_online_cpus`.
     pub(super) online: u32,
+    /// The kernel's command line tells drivers that devices may still be at work.
+    pub(super) reset_devices: bool,
 }
 
 /// One thing that a driver tries; when it fails, it tries the next.
@@ -375,9 +377,9 @@ static GENERIC: Rule = Rule {
 /// queue pair an online CPU, one for flow director, and one for each of eight VMDq devices (X710
 /// and XL710 have no iWARP); from 4.17 no VMDq on a single CPU (`i40e_sw_init`; "i40e: Fix kdump
 /// failure"). It takes what it can get down to two (I40E_MIN_MSIX), then MSI or the line
-/// (`i40e_init_interrupt_scheme`). Finding the device it requests the first, without which it gives up,
-/// and flow director's, without which it goes on; all others wait for the interface to be opened,
-/// which nobody does: no packets go through the model.
+/// (`i40e_init_interrupt_scheme`). Finding the device it requests flow director's and then the first,
+/// and gives both back when it has not that one (`i40e_probe`); all others wait for the interface to
+/// be opened, which nobody does: no packets go through the model.
 static I40E: Rule = Rule {
     asks: Asks::Module("i40e"),
     bus: None,
@@ -390,30 +392,33 @@ static I40E: Rule = Rule {
         };
         let wanted = 1 + asking.online + 1 + vmdq;
         let all = wanted.min(asking.table);
-        let holding = |plain: u32| {
-            Attempt::UpTo(Msix {
-                plain,
-                spread: 0,
-                idle: all.saturating_sub(plain),
-            })
-        };
+        let vectors = Attempt::UpTo(Msix {
+            plain: 2,
+            spread: 0,
+            idle: all.saturating_sub(2),
+        });
         match asking.kernel.assignment() {
-            Assignment::AtAllocation => vec![holding(2), Attempt::Msi, Attempt::Line],
+            Assignment::AtAllocation => vec![vectors, Attempt::Msi, Attempt::Line],
             // The allocation succeeds, so that nothing else is tried.
-            Assignment::AtRequest => vec![holding(2), holding(1)],
+            Assignment::AtRequest => vec![vectors],
         }
     },
 };
 
 /// drivers/scsi/mpt3sas/mpt3sas_base.c, `_base_enable_msix`: a reply queue an online CPU, all or
-/// nothing, and then the line. From 4.8 the kernel chooses their CPUs (PCI_IRQ_AFFINITY). The model has
-/// reply queues in arrays (RDPQ), without which the driver would stop at eight.
+/// nothing, and then the line. The kernel chooses their CPUs (PCI_IRQ_AFFINITY). The model has reply
+/// queues in arrays (RDPQ), without which the driver would stop at eight. With `reset_devices` newer
+/// drivers do without, and with one queue (`_base_get_ioc_facts`; seen on 6.1, and RHEL 8's have it).
 static MPT3SAS: Rule = Rule {
     asks: Asks::Module("mpt3sas"),
     bus: None,
     requested: Requested::Probe,
     attempts: |asking| {
-        let spread = asking.online.min(asking.table).max(1);
+        let queues = match asking.reset_devices && asking.kernel.is(4, 18) {
+            true => 1,
+            false => asking.online,
+        };
+        let spread = queues.min(asking.table).max(1);
         vec![
             Attempt::Msix(Msix {
                 plain: 0,

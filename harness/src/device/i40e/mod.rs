@@ -97,6 +97,16 @@ pub struct I40e {
 }
 
 impl I40e {
+    /// What an X710-4 of Intel's own shows.
+    pub const USUAL: Identity = Identity {
+        vendor: 0x8086,
+        device: 0x1572,
+        subvendor: 0x8086,
+        subdevice: 0x0001,
+        class: 0x02_0000,
+        revision: 2,
+    };
+
     /// A port at power-on.
     pub fn new(port: Port) -> Self {
         let mut this = Self {

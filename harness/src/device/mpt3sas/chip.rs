@@ -112,7 +112,8 @@ impl Chip {
         }
     }
 
-    pub(super) fn identity(self) -> Identity {
+    /// What an adapter of Broadcom's own shows.
+    pub fn identity(self) -> Identity {
         Identity {
             vendor: VENDOR,
             device: self.device(),
@@ -138,31 +139,31 @@ impl Chip {
             Self::Sas3216 | Self::Sas3224 => 1,
         }
     }
+}
 
-    /// Its configuration space with an MSI-X table of so many entries: BARs, capabilities and table
-    /// where `lspci -vv` shows them on a SAS9300-8i.
-    pub(super) fn config(self, entries: u16) -> ConfigSpace {
-        let memory = |size| Bar::Memory64 {
-            size,
-            prefetchable: false,
-        };
-        let bars = [
-            (0, Bar::Io(256)),
-            (1, memory(64 << 10)),
-            (3, memory(256 << 10)),
-        ];
-        ConfigSpace::new(&self.identity(), &bars)
-            .with_power_management(0x50)
-            .with_express(0x68)
-            .with_msi(0xa8)
-            .with_msix(
-                0xc0,
-                MsiXLayout {
-                    entries,
-                    bar: 1,
-                    table: 0xe000,
-                    pending: 0xf000,
-                },
-            )
-    }
+/// A configuration space with an MSI-X table of so many entries: BARs, capabilities and table where
+/// `lspci -vv` shows them on a SAS9300-8i.
+pub(super) fn config(identity: &Identity, entries: u16) -> ConfigSpace {
+    let memory = |size| Bar::Memory64 {
+        size,
+        prefetchable: false,
+    };
+    let bars = [
+        (0, Bar::Io(256)),
+        (1, memory(64 << 10)),
+        (3, memory(256 << 10)),
+    ];
+    ConfigSpace::new(identity, &bars)
+        .with_power_management(0x50)
+        .with_express(0x68)
+        .with_msi(0xa8)
+        .with_msix(
+            0xc0,
+            MsiXLayout {
+                entries,
+                bar: 1,
+                table: 0xe000,
+                pending: 0xf000,
+            },
+        )
 }

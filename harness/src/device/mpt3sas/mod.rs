@@ -23,7 +23,7 @@ use std::io;
 
 pub use chip::{Chip, Sas3108};
 
-use super::{Bus, ConfigSpace, Model};
+use super::{Bus, ConfigSpace, Identity, Model};
 use doorbell::{Doorbell, Order};
 use firmware::{Answer, Firmware};
 use message::{Message, REPLY, Status, function};
@@ -31,11 +31,10 @@ use queues::{Descriptor, Queues, Stuck};
 use target::Target;
 use topology::is_masked;
 
-/// To what depth the adapter is modelled, for people.
-pub const DEPTH: &str = "mpt3sas is crashdrill's own model: a SAS3 adapter whose registers, queues, \
-    configuration pages, discovery and SCSI I/O the real driver uses, with one SAS disk on a file. \
-    It answers at once and never fails by itself; RAID, expanders, SATA, protection information, \
-    diagnostic buffers and firmware updates are not there.";
+/// To what depth this is the adapter.
+pub const FIDELITY: &str = "registers, queues, configuration pages, discovery and SCSI I/O as the \
+    mpt3sas driver uses them, with one SAS disk on a file; it answers at once and never fails by \
+    itself; no RAID, expanders, SATA, protection information, diagnostic buffers or firmware updates";
 
 /// NAA names are of the locally assigned kind (3h): "crash", the adapter's number, and its part.
 const NAMES: u64 = 0x3637_2617_3680_0000;
@@ -122,8 +121,8 @@ impl Diagnostic {
     }
 
     fn read(&self) -> u32 {
-        let open = if self.is_open() { WRITE_ENABLE } else { 0 };
-        open | if self.history { RESET_HISTORY } else { 0 }
+        let bit = |set, bit| if set { bit } else { 0 };
+        bit(self.is_open(), WRITE_ENABLE) | bit(self.history, RESET_HISTORY)
     }
 
     /// A key: the next one opens further, a wrong one shuts.
@@ -157,9 +156,9 @@ impl Mpt3sas {
         })
     }
 
-    /// What the adapter shows on the bus, with an MSI-X table of so many entries.
-    pub fn config(chip: Chip, entries: u16) -> ConfigSpace {
-        chip.config(entries)
+    /// What such an adapter shows on the bus, with an MSI-X table of so many entries.
+    pub fn config(identity: &Identity, entries: u16) -> ConfigSpace {
+        chip::config(identity, entries)
     }
 
     /// Registers lie at the beginning of the I/O ports and of the first memory BAR.
@@ -188,8 +187,8 @@ impl Mpt3sas {
             State::Operational { queues, .. } => queues.unseen().next().is_some(),
             _ => false,
         };
-        let doorbell = self.doorbell.interrupts();
-        u32::from(replies) * REPLY_INTERRUPT | u32::from(doorbell) * DOORBELL_INTERRUPT
+        let bit = |set, bit| if set { bit } else { 0 };
+        bit(replies, REPLY_INTERRUPT) | bit(self.doorbell.interrupts(), DOORBELL_INTERRUPT)
     }
 
     fn set(&mut self, offset: u64, value: u32, bus: &mut Bus) {
