@@ -73,7 +73,7 @@ async fn taken(
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         medium: None,
         link: None,
-        devices: None,
+        devices: Vec::new(),
         outlet: None,
     };
     let mut machine = Machine::start(job.qemu.command(), plan, &inputs).await?;

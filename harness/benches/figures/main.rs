@@ -6,6 +6,8 @@
 mod census;
 mod drill;
 mod reference;
+mod registers;
+mod writes;
 
 use std::error::Error;
 use std::fs;
@@ -59,11 +61,14 @@ fn main() -> ExitCode {
 }
 
 fn measure(pairs: usize) -> Result<(), Failure> {
+    registers::measure()?;
+
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("no workspace")?;
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures");
     fs::create_dir_all(&scratch)?;
+    writes::measure(root, &scratch)?;
     let prepared = prepare(root, &root.join("scenarios/healthy.yaml"), Some(VARIANT))?;
     let job = prepared.jobs.first().ok_or("no such drill")?;
     let accel = prepared.accel.accel;

@@ -543,7 +543,8 @@ impl FromStr for Source {
         if let Some(line) = text.strip_prefix("line-") {
             return line.parse().map(Source::Line).map_err(|_| error());
         }
-        let hexadecimal = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let hexadecimal =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
         let address = text.split([':', '.']);
         match address.clone().count() == 4 && address.clone().all(hexadecimal) {
             true => Ok(Source::Function(text.to_owned())),

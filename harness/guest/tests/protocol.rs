@@ -378,7 +378,14 @@ fn what_is_on_the_wire() {
     assert_eq!(report.encode(), "failed step=mount%20/proc error=100%25\n");
     assert!(Report::decode(b"armed status=code:0 loaded=true extra=1").is_err());
     assert!(Report::decode(b"crashing cpu=0 cpu=1").is_err());
-    for source in ["line-256", "line-", "timer", "00:05.0", "0000:00:05.", "0000:0g:05.0"] {
+    for source in [
+        "line-256",
+        "line-",
+        "timer",
+        "00:05.0",
+        "0000:00:05.",
+        "0000:0g:05.0",
+    ] {
         let line = format!("vector source={source} cpu=0 apic=0 vector=49");
         assert!(Report::decode(line.as_bytes()).is_err(), "{line}");
     }

@@ -2,6 +2,8 @@
 //!
 //! Table sizes and their limits were tried on QEMU 7.2 and 11.1.3, which refuse anything beyond.
 
+use crate::pci::Id;
+use crate::scenario::identity::Ids;
 use crate::scenario::model::DeviceKind;
 use crate::scenario::{DeviceFacts, TableRule};
 use crate::units::TableSize;
@@ -29,6 +31,19 @@ pub struct Entry {
     pub express: bool,
     /// Its SR-IOV functions lie ready on the bus, see [`super::slots`].
     pub virtual_functions: bool,
+    /// What it shows where crashdrill itself is the device ([`crate::device`]); none where QEMU is.
+    pub model: Option<Model>,
+}
+
+/// What a device that crashdrill models shows on its bus, where a scenario does not say.
+#[derive(Debug)]
+pub struct Model {
+    /// The ids that it can have; none for any.
+    pub ids: &'static [Id],
+    /// The usual one.
+    pub id: Id,
+    /// It is a card with one port or several.
+    pub ports: bool,
 }
 
 /// The rule for a device's MSI-X table.
@@ -156,7 +171,7 @@ impl Entry {
 
     /// Whether crashdrill itself is the device ([`crate::device`]).
     pub fn is_modelled(&self) -> bool {
-        self.qemu.contains(&VFIO_USER)
+        self.model.is_some()
     }
 
     /// Whether the dump can go to it.
@@ -222,6 +237,7 @@ static VIRTIO_SERIAL: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static NVME: Entry = Entry {
@@ -239,6 +255,7 @@ static NVME: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static VIRTIO_BLK: Entry = Entry {
@@ -256,6 +273,7 @@ static VIRTIO_BLK: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static VIRTIO_SCSI: Entry = Entry {
@@ -273,6 +291,7 @@ static VIRTIO_SCSI: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static AHCI: Entry = Entry {
@@ -286,6 +305,7 @@ static AHCI: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static MEGASAS_GEN2: Entry = Entry {
@@ -299,6 +319,7 @@ static MEGASAS_GEN2: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static MPTSAS1068: Entry = Entry {
@@ -312,6 +333,7 @@ static MPTSAS1068: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static E1000E: Entry = Entry {
@@ -325,6 +347,7 @@ static E1000E: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static IGB: Entry = Entry {
@@ -338,6 +361,7 @@ static IGB: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: true,
+    model: None,
 };
 
 static VMXNET3: Entry = Entry {
@@ -351,6 +375,7 @@ static VMXNET3: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static VIRTIO_NET: Entry = Entry {
@@ -368,6 +393,7 @@ static VIRTIO_NET: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static XHCI: Entry = Entry {
@@ -381,6 +407,7 @@ static XHCI: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static PCIE_ROOT_PORT: Entry = Entry {
@@ -394,6 +421,7 @@ static PCIE_ROOT_PORT: Entry = Entry {
     network: false,
     express: true,
     virtual_functions: false,
+    model: None,
 };
 
 static GENERIC: Entry = Entry {
@@ -404,19 +432,25 @@ static GENERIC: Entry = Entry {
     table: Table::Free {
         min: 1,
         max: TableSize::MAX,
-        default: Usual::Entries(32),
+        default: Usual::Entries(0),
     },
     drivers: &[],
     disk: None,
     network: false,
     express: false,
     virtual_functions: false,
+    model: Some(Model {
+        ids: &[],
+        // Of those that Red Hat leaves to anybody's experiments (QEMU's docs/specs/pci-ids.rst).
+        id: Id::new(0x1af4, 0x10f0),
+        ports: false,
+    }),
 };
 
 static I40E: Entry = Entry {
     kind: DeviceKind::I40e,
     name: "i40e",
-    about: "Intel X710 or XL710 network adapter, one port; modelled, no packets",
+    about: "Intel X710 or XL710 network card with 1, 2 or 4 ports; modelled, no packets",
     qemu: &[VFIO_USER],
     table: Table::Fixed(129),
     drivers: &["i40e"],
@@ -424,12 +458,30 @@ static I40E: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: Some(Model {
+        ids: &X710,
+        id: X710[0],
+        ports: true,
+    }),
 };
+
+/// The devices of the X710 and XL710 controllers that drivers since Linux 4.2 know
+/// (drivers/net/ethernet/intel/i40e/i40e_devids.h), the most common first.
+static X710: [Id; 8] = [
+    Id::new(0x8086, 0x1572),
+    Id::new(0x8086, 0x1580),
+    Id::new(0x8086, 0x1581),
+    Id::new(0x8086, 0x1583),
+    Id::new(0x8086, 0x1584),
+    Id::new(0x8086, 0x1585),
+    Id::new(0x8086, 0x1586),
+    Id::new(0x8086, 0x1589),
+];
 
 static MPT3SAS: Entry = Entry {
     kind: DeviceKind::Mpt3sas,
     name: "mpt3sas",
-    about: "Broadcom (LSI) SAS3008 adapter, one disk; modelled",
+    about: "Broadcom (LSI) SAS3 adapter such as SAS3008, one disk; modelled",
     qemu: &[VFIO_USER],
     table: Table::Fixed(96),
     drivers: &["mpt3sas", "sd_mod"],
@@ -437,10 +489,27 @@ static MPT3SAS: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: Some(Model {
+        ids: &SAS3,
+        id: SAS3[0],
+        ports: false,
+    }),
 };
 
+/// SAS3008, SAS3004, the SAS3108s, SAS3216 and SAS3224 (drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h).
+static SAS3: [Id; 8] = [
+    Id::new(0x1000, 0x0097),
+    Id::new(0x1000, 0x0096),
+    Id::new(0x1000, 0x0090),
+    Id::new(0x1000, 0x0091),
+    Id::new(0x1000, 0x0094),
+    Id::new(0x1000, 0x0095),
+    Id::new(0x1000, 0x00c9),
+    Id::new(0x1000, 0x00c4),
+];
+
 /// The device that lives in another process: QEMU 10.1 and newer.
-const VFIO_USER: &str = "vfio-user-pci";
+pub(super) const VFIO_USER: &str = "vfio-user-pci";
 
 /// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of
 /// them on control and events, virtio-blk none; both add one vector for configuration changes.
@@ -457,5 +526,11 @@ pub fn facts(kind: DeviceKind) -> DeviceFacts {
         },
         disk: entry.disk.is_some(),
         network: entry.network,
+        ids: match &entry.model {
+            None => Ids::Own,
+            Some(Model { ids: [], .. }) => Ids::Any,
+            Some(model) => Ids::OneOf(model.ids),
+        },
+        ports: entry.model.as_ref().is_some_and(|model| model.ports),
     }
 }

@@ -16,7 +16,7 @@ use super::serving::Server;
 use super::{Began, HarnessError};
 use crate::census::{self, CensusError, Moment};
 use crate::console::Terminal;
-use crate::device::{DeviceError, Devices};
+use crate::device::Devices;
 use crate::machine::qmp::{self, Known, QmpError};
 use crate::machine::{Machine, MachineError};
 use crate::scenario::model::{Chipset, Limits};
@@ -50,7 +50,7 @@ pub(super) enum Stop {
 
 /// Everything that is collected while a machine runs.
 pub(super) struct Watch {
-    begin: Instant,
+    pub(super) begin: Instant,
     limits: Limits,
     pub(super) recorder: Recorder,
     lines: report::Lines,
@@ -210,7 +210,7 @@ impl Watch {
         &mut self,
         machine: &mut Machine,
         server: &mut Option<Server>,
-        devices: &mut Option<Devices>,
+        devices: &mut Devices,
         tell: impl Fn(Phase, Duration),
     ) -> Result<Stop, HarnessError> {
         let mut tick = tokio::time::interval(TICK);
@@ -241,7 +241,7 @@ impl Watch {
                     self.count_drivers(machine).await?;
                     self.hold_for(server, machine).await?;
                 }
-                error = fails(devices) => return Err(error.into()),
+                error = devices.fails() => return Err(error.into()),
                 ready = becomes_ready(server) => {
                     ready?;
                     self.go_on(machine).await?;
@@ -418,13 +418,6 @@ impl Watch {
 /// A capture kernel was there, and did not come to say that the dump is on the target.
 fn failed_in_capture(phase: Phase) -> bool {
     (Phase::CaptureKernel..Phase::Saved).contains(&phase)
-}
-
-async fn fails(devices: &mut Option<Devices>) -> DeviceError {
-    match devices {
-        Some(devices) => devices.fails().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {

@@ -41,6 +41,8 @@ pub struct Setting {
     pub msi: bool,
     /// `pcie_ports=compat` is not.
     pub port_services: bool,
+    /// `reset_devices` is on the command line.
+    pub reset_devices: bool,
     /// The functions, in any order.
     pub devices: Vec<Device>,
     /// What is loaded, in this order.
@@ -121,7 +123,7 @@ pub struct Forecast {
     pub slot: String,
     /// The catalogue's name, or vendor:device for what the chipset brings along.
     pub device: &'static str,
-    /// The module that asks; null where it is part of every kernel.
+    /// The module that asks; null where it is part of every kernel, or where nobody does.
     pub driver: Option<&'static str>,
     /// Entries of its MSI-X table.
     pub table: u16,
@@ -253,6 +255,7 @@ impl Setting {
             chipset: machine.chipset,
             msi: !pci("nomsi"),
             port_services: last_value(commandline, "pcie_ports") != Some("compat"),
+            reset_devices: words.contains(&"reset_devices"),
             devices,
             drivers,
         }

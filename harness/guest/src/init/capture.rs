@@ -15,7 +15,9 @@ use crashdrill_guest::report::{Exit, Report};
 use crate::error::errno_name;
 use crate::ssh::{self, Login};
 use crate::target::{self, Uevents};
-use crate::{Init, child, console, drivers, entropy, interrupts, irq_debugfs, network, nfs, pci, save};
+use crate::{
+    Init, child, console, drivers, entropy, interrupts, irq_debugfs, network, nfs, pci, save,
+};
 
 /// kdump.sh's HOST_IP where the target is local.
 const LOCAL: &str = "127.0.0.1";

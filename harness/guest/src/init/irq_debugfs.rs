@@ -71,7 +71,10 @@ fn assigned(text: &str) -> Option<Assigned> {
         let (_, value) = lines.clone().find(|(key, _)| key.trim() == name)?;
         Some(value.trim())
     };
-    let vector = first("Vector")?.parse().ok().filter(|vector| *vector != 0)?;
+    let vector = first("Vector")?
+        .parse()
+        .ok()
+        .filter(|vector| *vector != 0)?;
     let cpu = first("Target")?.parse().ok()?;
     let device = first("device").and_then(|name| name.parse().ok());
     let source = match device {
@@ -231,7 +234,10 @@ domain:  IO-APIC-0
         let cpuinfo = "processor\t: 0\nvendor_id\t: AuthenticAMD\napicid\t\t: 1\ninitial apicid\t: 1\n\n\
                        processor\t: 1\napicid\t\t: 3\n\npower management:\n";
         assert_eq!(apic_ids(cpuinfo), BTreeMap::from([(0, 1), (1, 3)]));
-        assert_eq!(apic_ids("apicid\t: 1\nprocessor\t: x\napicid\t: 2\n"), BTreeMap::new());
+        assert_eq!(
+            apic_ids("apicid\t: 1\nprocessor\t: x\napicid\t: 2\n"),
+            BTreeMap::new()
+        );
     }
 
     proptest! {
