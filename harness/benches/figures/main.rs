@@ -4,6 +4,7 @@
 //! be measured; a figure that misses its target is marked.
 
 mod drill;
+mod exhausted;
 mod reference;
 mod registers;
 
@@ -102,6 +103,8 @@ fn measure(pairs: usize) -> Result<(), Failure> {
     let shown = format!("{:.1} MiB", mib(four.peak.0));
     figure("peak (VmHWM)", &shown, four.peak <= MAX_MEMORY, "40 MiB");
     cpu(&[&four]);
+
+    exhausted::measure(root, pairs)?;
 
     sizes(root)
 }
