@@ -7,6 +7,7 @@ mod drill;
 mod exhausted;
 mod reference;
 mod registers;
+mod writes;
 
 use std::error::Error;
 use std::fs;
@@ -65,6 +66,7 @@ fn measure(pairs: usize) -> Result<(), Failure> {
         .ok_or("no workspace")?;
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures");
     fs::create_dir_all(&scratch)?;
+    writes::measure(root, &scratch)?;
     let prepared = prepare(root)?;
     let job = prepared.jobs.first().ok_or("no such drill")?;
     let accel = prepared.accel.accel;

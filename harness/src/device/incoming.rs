@@ -25,6 +25,14 @@ pub(super) struct Incoming<'a> {
     descriptors: Vec<(usize, File)>,
 }
 
+/// One of them.
+pub(super) struct Message<'a> {
+    pub(super) header: Header,
+    pub(super) body: &'a [u8],
+    /// What came along.
+    pub(super) descriptors: Vec<File>,
+}
+
 impl<'a> Incoming<'a> {
     pub(super) fn new(socket: &'a UnixStream) -> Self {
         Self {
@@ -36,9 +44,9 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// The next message with the descriptors that came along; `None` when QEMU has gone, or it is
+    /// The next one; `None` when QEMU has gone, or it is
     /// time to end.
-    pub(super) fn next(&mut self) -> Result<Option<(Header, &[u8], Vec<File>)>, Problem> {
+    pub(super) fn next(&mut self) -> Result<Option<Message<'_>>, Problem> {
         loop {
             if let Some(begin) = self.buffer[self.begin..self.end].first_chunk() {
                 let header = Header::parse(begin)?;
@@ -47,9 +55,14 @@ impl<'a> Incoming<'a> {
                 if end <= self.end {
                     self.begin = end;
                     let own = self.descriptors.partition_point(|(at, _)| *at < end);
-                    let own: Vec<File> = self.descriptors.drain(..own).map(|(_, it)| it).collect();
-                    return match own.len() <= MAX_DESCRIPTORS {
-                        true => Ok(Some((header, &self.buffer[body..end], own))),
+                    let own = self.descriptors.drain(..own).map(|(_, file)| file);
+                    let message = Message {
+                        header,
+                        descriptors: own.collect(),
+                        body: &self.buffer[body..end],
+                    };
+                    return match message.descriptors.len() <= MAX_DESCRIPTORS {
+                        true => Ok(Some(message)),
                         false => Err(Garbled::Descriptors.into()),
                     };
                 }

@@ -205,9 +205,10 @@ fn serve(listener: UnixListener, function: &mut Function, waits: &Waits) -> Resu
     // One device, one QEMU: whoever else is waiting is turned away.
     drop(listener);
     let mut incoming = Incoming::new(&socket);
-    while let Some((header, body, descriptors)) = incoming.next()? {
-        let result = Command::parse(&header, body)
-            .and_then(|command| function.execute(command, descriptors));
+    while let Some(message) = incoming.next()? {
+        let header = message.header;
+        let result = Command::parse(&header, message.body)
+            .and_then(|command| function.execute(command, message.descriptors));
         if header.wants_reply() {
             let reply = header.reply(result.as_deref().map_err(|errno| *errno));
             match (&socket).write_all(&reply) {

@@ -17,11 +17,8 @@ fn eventfd() -> (File, Trigger) {
 /// How often it has been raised since the last time.
 fn heard(mut eventfd: &File) -> u64 {
     let mut count = [0; 8];
-    match eventfd.read(&mut count) {
-        Ok(read) => {
-            assert_eq!(read, count.len());
-            u64::from_ne_bytes(count)
-        }
+    match eventfd.read_exact(&mut count) {
+        Ok(()) => u64::from_ne_bytes(count),
         // It does not wait: it has been handed over.
         Err(error) => {
             assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
