@@ -331,10 +331,8 @@ impl Mpt3sas {
         self.message_unit_reset();
         self.mask = ALL_MASKED;
         self.low = 0;
-        self.diagnostic = Diagnostic {
-            keys: 0,
-            history: true,
-        };
+        // The lock stays open until the driver shuts it.
+        self.diagnostic.history = true;
         self.firmware.restart(true);
     }
 }

@@ -204,6 +204,18 @@ fn pages_that_may_be_written_keep_it() {
     assert_eq!(unknown.u16(0x0e), Status::ConfigInvalidAction as u16);
 }
 
+/// As a driver with 32-bit DMA names the page's buffer, which it has in most capture kernels.
+#[test]
+fn a_page_by_a_32_bit_element() {
+    let mut host = Host::operational(1);
+    let request = config(1, MANUFACTURING_11, 0, 0, 0x60)
+        .with_u32(0x1c, 0xd000_0060)
+        .with_u32(0x20, DATA as u32)
+        .with_u32(0x24, u32::MAX);
+    assert_eq!(host.reply_to(&request).u16(0x0e), 0);
+    assert_eq!(host.get(DATA, 4), [0, 0x18, 11, 0x29]);
+}
+
 #[test]
 fn every_chip_s_pages_are_as_long_as_they_say() {
     for chip in Chip::ALL {

@@ -346,7 +346,11 @@ impl Host {
             self.write(WRITE_SEQUENCE, key.into());
         }
         assert_eq!(self.read(HOST_DIAGNOSTIC) & WRITE_ENABLE, WRITE_ENABLE);
-        self.write(HOST_DIAGNOSTIC, RESET_ADAPTER);
+        self.write(HOST_DIAGNOSTIC, RESET_ADAPTER | WRITE_ENABLE);
+        let done = self.read(HOST_DIAGNOSTIC);
+        assert_eq!(done, WRITE_ENABLE | RESET_HISTORY);
+        self.write(HOST_DIAGNOSTIC, done);
+        self.write(WRITE_SEQUENCE, 0);
     }
 
     /// Vectors that have interrupted since the last time.
