@@ -5,6 +5,7 @@
 
 mod census;
 mod drill;
+mod exhausted;
 mod reference;
 mod registers;
 mod writes;
@@ -109,6 +110,7 @@ fn measure(pairs: usize) -> Result<(), Failure> {
     cpu(&[&four]);
 
     censuses(root, &scratch)?;
+    exhausted::measure(root, pairs)?;
     sizes(root)
 }
 

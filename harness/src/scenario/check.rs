@@ -12,6 +12,7 @@ use crate::kdump::configuration::Configuration;
 use crate::kdump::crashkernel::Reserved;
 use crate::kdump::error::ConfigFile;
 use crate::kdump::flavour::Flavour;
+use crate::pci::Space;
 use crate::units::{Bytes, Slot};
 
 /// What a check has to know about a kind of device. The machine's catalogue says it.
@@ -107,6 +108,7 @@ pub fn check(scenario: &Scenario, facts_of: FactsOf) -> Vec<Problem> {
     }
     targets(scenario, facts_of, found);
     roots(&scenario.machine.devices, facts_of, found);
+    regions(&scenario.machine.devices, found);
     slots(scenario, found);
     kernels(scenario, found);
     kdump(scenario, found);
@@ -415,6 +417,33 @@ fn targets(scenario: &Scenario, facts_of: FactsOf, found: &mut Vec<Problem>) {
                 ))
                 .rests_on(path(first)),
         );
+    }
+}
+
+/// QEMU's firmware gives every region its place, and stops where it cannot. Below 4 GiB that is what
+/// neither the machine's memory nor the chipset has.
+fn regions(devices: &[Device], found: &mut Vec<Problem>) {
+    const ROOM: Bytes = Bytes(768 * Bytes::MIB);
+    const PORTS: u64 = 8 * Bytes::KIB;
+    let (mut memory, mut ports) = (0u64, 0u64);
+    for (nth, device) in devices.iter().enumerate() {
+        for region in device.bars.iter().flatten() {
+            let all = region.size().saturating_mul(u64::from(device.count));
+            match region.space() {
+                Space::Ports => ports = ports.saturating_add(all),
+                Space::Memory { wide: false, .. } => memory = memory.saturating_add(all),
+                Space::Memory { wide: true, .. } => {}
+            }
+        }
+        let (what, room) = match () {
+            () if memory > ROOM.0 => ("regions of 32-bit memory", ROOM),
+            () if ports > PORTS => ("I/O regions", Bytes(PORTS)),
+            () => continue,
+        };
+        let message = format!("the {what} of all devices together have room for {room}");
+        let help = "`64-bit` ones of memory lie above; leave out what nothing here needs";
+        found.push(Problem::new(device_path(nth).key("bars"), message).help(help));
+        return;
     }
 }
 

@@ -126,7 +126,7 @@ pub struct Vectors {
     /// itself; none if it did not come so far.
     pub allocated: Option<u32>,
     /// Vectors that PCI devices hold on each CPU, counted from outside: messages that may be sent,
-    /// and open interrupt lines. None where nobody could count.
+    /// and open interrupt lines. The fullest CPU comes first. None where nobody could count.
     pub used: Vec<u32>,
     /// The first device that got fewer than its driver wants.
     pub first_refused: Option<Refused>,

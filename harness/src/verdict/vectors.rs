@@ -32,7 +32,10 @@ pub(super) fn vectors(evidence: &Evidence, devices: &[Function]) -> Option<Vecto
         let last = vectors.keys().next_back();
         let cpus = last.map_or(1, |last| u32::from(*last) + 1);
         let cpus = u8::try_from(cpus.max(capture_cpus)).unwrap_or(u8::MAX);
-        (0..cpus).map(|cpu| on(cpu) as u32).collect()
+        let mut used: Vec<u32> = (0..cpus).map(|cpu| on(cpu) as u32).collect();
+        // Which CPU takes an odd one is a matter of timing where drivers load side by side.
+        used.sort_unstable_by_key(|used| std::cmp::Reverse(*used));
+        used
     });
     let forecast = forecast(evidence);
     (allocated.is_some() || !used.is_empty()).then(|| Vectors {
