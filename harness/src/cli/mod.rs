@@ -53,10 +53,10 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; run --shuffle: the same way in every order;
+  0    every drill ended as its snapshot and its scenario's `expect` say; run --shuffle: the same way in every order;
        diagnose, check: nothing wrong was found; vmcore: the dump is complete; compare: the second
        drill leaves a dump, every time; search: a smallest value was found
-  1    an outcome changed, or has no snapshot yet; run --shuffle: not the same way in every order;
+  1    an outcome changed, is not what the scenario expects, or has no snapshot yet; run --shuffle: not the same way in every order;
        diagnose: a kernel failed, or made no dump; check: an error or a warning; vmcore: the dump
        is incomplete or damaged; compare: does not fix, breaks, or not the same outcome every time;
        search: no value leaves a dump; image verify: something differs, or cannot be proven

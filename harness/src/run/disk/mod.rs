@@ -123,6 +123,7 @@ pub(super) fn plan(
                 .to_owned(),
         );
     }
+    notes.extend(scenario.fidelity.iter().cloned());
     let expectations = Expectations {
         target: node,
         target_drivers,
