@@ -6,6 +6,7 @@ pub mod cli;
 pub mod console;
 pub mod diagnose;
 pub mod image;
+pub mod import;
 pub mod initramfs;
 pub mod kdump;
 pub mod lint;
