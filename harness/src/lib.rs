@@ -13,6 +13,7 @@ pub mod kdump;
 pub mod lint;
 mod lzo;
 pub mod machine;
+pub mod pci;
 pub mod project;
 pub mod proof;
 pub mod report;

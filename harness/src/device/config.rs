@@ -46,7 +46,12 @@ pub enum Bar {
     /// I/O ports.
     Io(u32),
     /// Memory below 4 GiB.
-    Memory32(u32),
+    Memory32 {
+        /// Its size.
+        size: u32,
+        /// It has no side effects.
+        prefetchable: bool,
+    },
     /// Memory anywhere; takes the next BAR's register, too.
     Memory64 {
         /// Its size.
@@ -60,7 +65,7 @@ impl Bar {
     /// In bytes.
     pub fn size(self) -> u64 {
         match self {
-            Self::Io(size) | Self::Memory32(size) => u64::from(size),
+            Self::Io(size) | Self::Memory32 { size, .. } => u64::from(size),
             Self::Memory64 { size, .. } => size,
         }
     }
@@ -142,7 +147,10 @@ impl ConfigSpace {
                 self.set(at, 1u32.to_le_bytes());
                 self.open(at, (mask as u32).to_le_bytes());
             }
-            Bar::Memory32(_) => self.open(at, (mask as u32).to_le_bytes()),
+            Bar::Memory32 { prefetchable, .. } => {
+                self.set(at, (u32::from(prefetchable) << 3).to_le_bytes());
+                self.open(at, (mask as u32).to_le_bytes());
+            }
             Bar::Memory64 { prefetchable, .. } => {
                 let flags = 4 | u32::from(prefetchable) << 3;
                 self.set(at, flags.to_le_bytes());

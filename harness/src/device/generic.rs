@@ -2,38 +2,68 @@
 //! and its MSI-X table.
 
 use super::{Bar, Bus, ConfigSpace, Identity, Model, MsiXLayout};
+use crate::pci::{Region, Space, table_region};
 
 /// Registers that read as zero, and forget what is written.
 #[derive(Debug)]
 pub struct Generic;
 
-/// What a `generic` device shows.
-pub type Ids = Identity;
-
 impl Generic {
-    /// Its configuration space: one BAR with the MSI-X table and the pending bits.
-    pub fn config(identity: &Identity, entries: u16) -> ConfigSpace {
-        // 16 bytes an entry and a bit an entry, each on pages of its own (the specification's own
-        // recommendation), in a power of two.
-        let table = (u32::from(entries) * 16).next_multiple_of(4096);
-        let size = (table + 4096).next_power_of_two();
-        let bars = [(0, Bar::Memory32(size))];
-        let config = ConfigSpace::new(identity, &bars)
-            .with_power_management(0x40)
-            .with_express(0x60);
-        match entries {
-            0 => config,
-            entries => config.with_msix(
-                0xa0,
+    /// Its configuration space, with an MSI-X table of so many entries in the last of `regions` that
+    /// has room for it; 0 for none. Without regions, there is one for the table.
+    pub fn config(
+        identity: &Identity,
+        regions: Option<&[Region]>,
+        entries: u16,
+        msi: bool,
+    ) -> ConfigSpace {
+        let usual = [Region::memory(u64::from(entries) * 32)];
+        let regions = regions.unwrap_or(&usual);
+        let mut config = ConfigSpace::new(identity, &bars(regions)).with_power_management(0x40);
+        if msi {
+            config = config.with_msi(0x50);
+        }
+        config = config.with_express(0x70);
+        match table_region(regions, entries) {
+            // Each on pages of its own, as the specification recommends, where the region is large.
+            Some((bar, size)) if entries > 0 => config.with_msix(
+                0xb0,
                 MsiXLayout {
                     entries,
-                    bar: 0,
+                    bar,
                     table: 0,
-                    pending: table,
+                    pending: (size / 2).min(1 << 20) as u32,
                 },
             ),
+            _ => config,
         }
     }
+}
+
+/// Each region by its first register.
+fn bars(regions: &[Region]) -> Vec<(u8, Bar)> {
+    let mut register = 0;
+    let bar = |region: &Region| {
+        let size = region.size();
+        let bar = match region.space() {
+            Space::Ports => Bar::Io(size as u32),
+            Space::Memory {
+                wide: false,
+                prefetchable,
+            } => Bar::Memory32 {
+                size: size as u32,
+                prefetchable,
+            },
+            Space::Memory {
+                wide: true,
+                prefetchable,
+            } => Bar::Memory64 { size, prefetchable },
+        };
+        let first = register;
+        register += region.registers() as u8;
+        (first, bar)
+    };
+    regions.iter().map(bar).collect()
 }
 
 impl Model for Generic {
@@ -45,3 +75,6 @@ impl Model for Generic {
 
     fn reset(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests;

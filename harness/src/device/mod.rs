@@ -18,7 +18,7 @@ pub mod wire;
 pub use bus::Bus;
 pub use config::{Bar, ConfigSpace, Identity, MsiXLayout};
 pub use function::Function;
-pub use generic::{Generic, Ids};
+pub use generic::Generic;
 pub use interrupts::{Interrupts, Mode};
 pub use memory::{Memory, Unreachable};
 pub use server::{DeviceError, Devices};

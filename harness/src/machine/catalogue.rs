@@ -2,6 +2,8 @@
 //!
 //! Table sizes and their limits were tried on QEMU 7.2 and 11.1.3, which refuse anything beyond.
 
+use crate::pci::{Class, Id, Revision};
+use crate::scenario::identity::Ids;
 use crate::scenario::model::DeviceKind;
 use crate::scenario::{DeviceFacts, TableRule};
 use crate::units::TableSize;
@@ -29,6 +31,27 @@ pub struct Entry {
     pub express: bool,
     /// Its SR-IOV functions lie ready on the bus, see [`super::slots`].
     pub virtual_functions: bool,
+    /// What it shows where crashdrill itself is the device ([`crate::device`]); none where QEMU is.
+    pub model: Option<Model>,
+}
+
+/// What a device that crashdrill models shows on its bus, where a scenario does not say.
+#[derive(Debug)]
+pub struct Model {
+    /// The ids that it can have; none for any.
+    pub ids: &'static [Id],
+    /// The usual one.
+    pub id: Id,
+    /// Subsystem.
+    pub subsystem: Id,
+    /// Class.
+    pub class: Class,
+    /// Revision.
+    pub revision: Revision,
+    /// It is a card with one port or several.
+    pub ports: bool,
+    /// How deep the model goes, for the outcome.
+    pub depth: &'static str,
 }
 
 /// The rule for a device's MSI-X table.
@@ -156,7 +179,7 @@ impl Entry {
 
     /// Whether crashdrill itself is the device ([`crate::device`]).
     pub fn is_modelled(&self) -> bool {
-        self.qemu.contains(&VFIO_USER)
+        self.model.is_some()
     }
 
     /// Whether the dump can go to it.
@@ -222,6 +245,7 @@ static VIRTIO_SERIAL: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static NVME: Entry = Entry {
@@ -239,6 +263,7 @@ static NVME: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static VIRTIO_BLK: Entry = Entry {
@@ -256,6 +281,7 @@ static VIRTIO_BLK: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static VIRTIO_SCSI: Entry = Entry {
@@ -273,6 +299,7 @@ static VIRTIO_SCSI: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static AHCI: Entry = Entry {
@@ -286,6 +313,7 @@ static AHCI: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static MEGASAS_GEN2: Entry = Entry {
@@ -299,6 +327,7 @@ static MEGASAS_GEN2: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static MPTSAS1068: Entry = Entry {
@@ -312,6 +341,7 @@ static MPTSAS1068: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static E1000E: Entry = Entry {
@@ -325,6 +355,7 @@ static E1000E: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static IGB: Entry = Entry {
@@ -338,6 +369,7 @@ static IGB: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: true,
+    model: None,
 };
 
 static VMXNET3: Entry = Entry {
@@ -351,6 +383,7 @@ static VMXNET3: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static VIRTIO_NET: Entry = Entry {
@@ -368,6 +401,7 @@ static VIRTIO_NET: Entry = Entry {
     network: true,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static XHCI: Entry = Entry {
@@ -381,6 +415,7 @@ static XHCI: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: None,
 };
 
 static PCIE_ROOT_PORT: Entry = Entry {
@@ -394,6 +429,7 @@ static PCIE_ROOT_PORT: Entry = Entry {
     network: false,
     express: true,
     virtual_functions: false,
+    model: None,
 };
 
 static GENERIC: Entry = Entry {
@@ -404,19 +440,31 @@ static GENERIC: Entry = Entry {
     table: Table::Free {
         min: 1,
         max: TableSize::MAX,
-        default: Usual::Entries(32),
+        default: Usual::Entries(0),
     },
     drivers: &[],
     disk: None,
     network: false,
     express: false,
     virtual_functions: false,
+    model: Some(Model {
+        ids: &[],
+        // Of those that Red Hat leaves to anybody's experiments (QEMU's docs/specs/pci-ids.rst).
+        id: Id::new(0x1af4, 0x10f0),
+        subsystem: Id::new(0, 0),
+        // Unassigned.
+        class: Class::new(0xff, 0, 0),
+        revision: Revision(0),
+        ports: false,
+        depth: "on the bus with its ids, regions and MSI-X table; no driver, and nothing answers in \
+                it: registers read as zero",
+    }),
 };
 
 static I40E: Entry = Entry {
     kind: DeviceKind::I40e,
     name: "i40e",
-    about: "Intel X710 or XL710 network adapter, one port; modelled, no packets",
+    about: "Intel X710 or XL710 network card with 1, 2 or 4 ports; modelled, no packets",
     qemu: &[VFIO_USER],
     table: Table::Fixed(129),
     drivers: &["i40e"],
@@ -424,12 +472,35 @@ static I40E: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: Some(Model {
+        ids: &X710,
+        id: X710[0],
+        subsystem: Id::new(0x8086, 0x0001),
+        class: Class::new(0x02, 0x00, 0),
+        revision: Revision(0x02),
+        ports: true,
+        depth: "the unmodified driver finds it, takes its vectors and sees its link; no packets go \
+                through it",
+    }),
 };
+
+/// The devices of the X710 and XL710 controllers that drivers since Linux 4.2 know
+/// (drivers/net/ethernet/intel/i40e/i40e_devids.h), the most common first.
+static X710: [Id; 8] = [
+    Id::new(0x8086, 0x1572),
+    Id::new(0x8086, 0x1580),
+    Id::new(0x8086, 0x1581),
+    Id::new(0x8086, 0x1583),
+    Id::new(0x8086, 0x1584),
+    Id::new(0x8086, 0x1585),
+    Id::new(0x8086, 0x1586),
+    Id::new(0x8086, 0x1589),
+];
 
 static MPT3SAS: Entry = Entry {
     kind: DeviceKind::Mpt3sas,
     name: "mpt3sas",
-    about: "Broadcom (LSI) SAS3008 adapter, one disk; modelled",
+    about: "Broadcom (LSI) SAS3 adapter such as SAS3008, one disk; modelled",
     qemu: &[VFIO_USER],
     table: Table::Fixed(96),
     drivers: &["mpt3sas", "sd_mod"],
@@ -437,7 +508,28 @@ static MPT3SAS: Entry = Entry {
     network: false,
     express: false,
     virtual_functions: false,
+    model: Some(Model {
+        ids: &SAS3,
+        id: SAS3[0],
+        subsystem: Id::new(0x1000, 0x30e0),
+        class: Class::new(0x01, 0x07, 0),
+        revision: Revision(0x02),
+        ports: false,
+        depth: "the unmodified driver initialises it, takes its vectors, and reads and writes one \
+                SAS disk through it; no expanders, no RAID, no errors of the medium",
+    }),
 };
+
+/// SAS3008, SAS3004, the SAS3108s and SAS3216 (drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h).
+static SAS3: [Id; 7] = [
+    Id::new(0x1000, 0x0097),
+    Id::new(0x1000, 0x0096),
+    Id::new(0x1000, 0x0090),
+    Id::new(0x1000, 0x0091),
+    Id::new(0x1000, 0x0094),
+    Id::new(0x1000, 0x0095),
+    Id::new(0x1000, 0x00c9),
+];
 
 /// The device that lives in another process: QEMU 10.1 and newer.
 const VFIO_USER: &str = "vfio-user-pci";
@@ -457,5 +549,11 @@ pub fn facts(kind: DeviceKind) -> DeviceFacts {
         },
         disk: entry.disk.is_some(),
         network: entry.network,
+        ids: match &entry.model {
+            None => Ids::Own,
+            Some(Model { ids: [], .. }) => Ids::Any,
+            Some(model) => Ids::OneOf(model.ids),
+        },
+        ports: entry.model.as_ref().is_some_and(|model| model.ports),
     }
 }

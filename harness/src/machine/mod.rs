@@ -20,7 +20,7 @@ pub mod slots;
 pub use arguments::{Chardev, Files, arguments, pretty};
 pub use link::Link;
 pub(crate) use plan::is_cpu_model;
-pub use plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction, PlanError};
+pub use plan::{Accel, Backing, Disk, MachinePlan, PlacedFunction, PlanError, Shown};
 pub use probe::{AccelChoice, Capabilities};
 pub(crate) use process::fd_path;
 pub use process::{Input, Inputs, Machine, MachineError, outlet};

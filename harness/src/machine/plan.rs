@@ -6,10 +6,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Entry, Node, TableError, entry};
+use super::catalogue::{self, Entry, Node, TableError, entry};
 use super::link::DRILL_MAC;
 use super::load_order::is;
 use super::slots::{Request, SlotError, place};
+use crate::pci::{Class, Id, Ports, Region, Revision};
+use crate::scenario::identity;
 use crate::scenario::model::{self, Apic, Chipset, DeviceKind};
 use crate::units::{Bytes, Cpus, Slot};
 
@@ -60,6 +62,8 @@ impl fmt::Display for Accel {
 pub struct PlacedFunction {
     /// What it is.
     pub kind: DeviceKind,
+    /// The line of `machine.devices` that it comes from, by index.
+    pub line: usize,
     /// Counts functions of this kind from 0, in the order of the scenario.
     pub index: u16,
     /// Where it is.
@@ -74,6 +78,29 @@ pub struct PlacedFunction {
     pub root: bool,
     /// The disk behind it.
     pub disk: Option<Disk>,
+    /// What it shows on the bus, where crashdrill itself is the device.
+    pub shown: Option<Shown>,
+}
+
+/// What a modelled function shows on the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Vendor and device.
+    pub id: Id,
+    /// Subsystem.
+    pub subsystem: Id,
+    /// Class.
+    pub class: Class,
+    /// Revision.
+    pub revision: Revision,
+    /// Regions of registers, where the scenario states them.
+    pub regions: Option<Vec<Region>>,
+    /// It has the MSI capability.
+    pub msi: bool,
+    /// Which port of its card it is, from 0.
+    pub port: u8,
+    /// Ports of its card.
+    pub ports: Ports,
 }
 
 impl PlacedFunction {
@@ -157,6 +184,9 @@ pub enum DeviceError {
     /// Neither a disk nor a network can be behind it.
     #[error("{0} carries no disk and is no network device, so it cannot be the dump target")]
     NoTarget(&'static str),
+    /// It cannot be what it is said to be.
+    #[error("{0}")]
+    Identity(String),
     /// No disk can be behind it.
     #[error("{0} carries no disk; remove `size`")]
     NoDisk(&'static str),
@@ -201,29 +231,44 @@ impl MachinePlan {
                 let stated = device.slots.as_ref();
                 requests.push(Request {
                     slot: stated.and_then(|slots| slots.get(usize::from(nth)).copied()),
+                    functions: device.functions(),
                     line: device.line,
                     target,
                     virtual_functions: entry.virtual_functions,
                 });
-                let index = counts.entry(device.device).or_default();
-                functions.push(PlacedFunction {
-                    kind: device.device,
-                    index: *index,
-                    slot: Slot {
-                        device: 0,
-                        function: 0,
-                    },
-                    multifunction: false,
-                    table,
-                    target,
-                    root,
-                    disk: disk(machine, device, entry, target || root),
-                });
-                // `count` is a u16, so that only absurd scenarios come near; the bus is full at 240.
-                *index = index.saturating_add(1);
+                for port in 0..device.functions() {
+                    let index = counts.entry(device.device).or_default();
+                    functions.push(PlacedFunction {
+                        kind: device.device,
+                        line,
+                        index: *index,
+                        slot: Slot {
+                            device: 0,
+                            function: 0,
+                        },
+                        multifunction: false,
+                        table,
+                        target,
+                        root,
+                        disk: disk(machine, device, entry, target || root),
+                        shown: entry.model.as_ref().map(|model| shown(device, model, port)),
+                    });
+                    // `count` is a u16, so that only absurd scenarios come near; the bus is full at
+                    // 240.
+                    *index = index.saturating_add(1);
+                }
             }
         }
         let slots = place(machine.chipset, &requests)?;
+        let each = slots.iter().zip(&requests);
+        let slots: Vec<Slot> = each
+            .flat_map(|(slot, request)| {
+                (0..request.functions).map(|port| Slot {
+                    function: slot.function + port,
+                    ..*slot
+                })
+            })
+            .collect();
         for (function, slot) in functions.iter_mut().zip(&slots) {
             function.slot = *slot;
             function.multifunction = slot.function == 0
@@ -396,7 +441,30 @@ fn table(
             return Err(DeviceError::DiskSize(size));
         }
     }
+    let facts = catalogue::facts(device.device);
+    if let Some(fault) = identity::faults(device, entry.name, &facts)
+        .into_iter()
+        .next()
+    {
+        return Err(DeviceError::Identity(format!(
+            "{}: {}",
+            fault.message, fault.help
+        )));
+    }
     Ok(entry.table(device.msix, machine.cpus.get())?)
+}
+
+fn shown(device: &model::Device, usual: &catalogue::Model, port: u8) -> Shown {
+    Shown {
+        id: device.id.unwrap_or(usual.id),
+        subsystem: device.subsystem.unwrap_or(usual.subsystem),
+        class: device.class.unwrap_or(usual.class),
+        revision: device.rev.unwrap_or(usual.revision),
+        regions: device.bars.clone(),
+        msi: device.msi,
+        port,
+        ports: device.ports.unwrap_or(Ports::ONE),
+    }
 }
 
 fn disk(

@@ -5,6 +5,8 @@
 //! own 0x1f share GSI 16; 0x1e is on the line of 0x14. Every device of the catalogue uses INTA,
 //! whatever its function number. Source: QEMU's `hw/isa/lpc_ich9.c` and its ACPI tables.
 //!
+//! A card with several ports has a slot to itself, a function a port.
+//!
 //! An igb brings eight SR-IOV functions, 0x80 and then every second place after its own. Newer
 //! QEMUs put them there before anybody enables them, and refuse to start where they overlap.
 
@@ -13,11 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::scenario::model::{Chipset, Line};
 use crate::units::Slot;
 
-/// What one function asks for.
+/// What one device asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     /// The slot that the scenario states.
     pub slot: Option<Slot>,
+    /// Its functions: the ports of a card.
+    pub functions: u8,
     /// The line that it states.
     pub line: Option<Line>,
     /// The dump goes here: it gets a line of its own unless the scenario says otherwise.
@@ -35,6 +39,12 @@ pub enum SlotError {
     /// Stated twice.
     #[error("slot {0} is stated twice")]
     Twice(Slot),
+    /// A card that does not begin where cards begin.
+    #[error("a card with {1} ports begins at function 0: state {zero:#x}, not {0}", zero = .0.device)]
+    Card(Slot, u8),
+    /// A card with several ports, and something else in its slot.
+    #[error("slot {0} is in that of a card with several ports, which has a slot to itself")]
+    InCard(Slot),
     /// The kernel does not look at other functions of a slot without function 0.
     #[error("slot {0} needs a device at function 0, {zero:#x}", zero = .0.device)]
     NoFunctionZero(Slot),
@@ -116,7 +126,7 @@ fn reserved(chipset: Chipset) -> (&'static [u8], &'static str) {
     }
 }
 
-/// One slot for each request, in the same order.
+/// One slot for each request, in the same order: that of its first function.
 ///
 /// # Errors
 /// What the scenario states is impossible, or there is no room.
@@ -131,13 +141,18 @@ pub fn place(chipset: Chipset, requests: &[Request]) -> Result<Vec<Slot>, SlotEr
             if taken.contains(&slot.device) {
                 return Err(SlotError::Reserved(slot, free));
             }
-            if bus
-                .functions
-                .insert((slot.device, slot.function), index)
-                .is_some()
-            {
+            if request.functions > 1 && slot.function > 0 {
+                return Err(SlotError::Card(slot, request.functions));
+            }
+            let place = (slot.device, slot.function);
+            let card = request.functions > 1 || bus.cards.contains(&slot.device);
+            if card && bus.is_taken(slot.device) {
+                return Err(SlotError::InCard(slot));
+            }
+            if bus.functions.contains_key(&place) {
                 return Err(SlotError::Twice(slot));
             }
+            bus.put(place, index, request.functions);
         }
     }
     for request in requests.iter().filter(|request| request.virtual_functions) {
@@ -162,7 +177,8 @@ pub fn place(chipset: Chipset, requests: &[Request]) -> Result<Vec<Slot>, SlotEr
         if function > 0 && !bus.functions.contains_key(&(device, 0)) {
             return Err(SlotError::NoFunctionZero(slot));
         }
-        slots[index] = Some(slot);
+        // In ascending order: the first function is the device's place.
+        slots[index].get_or_insert(slot);
     }
     let placed = slots.iter().flatten().count();
     slots
@@ -194,6 +210,8 @@ type Place = (u8, u8);
 struct Bus {
     /// The request that lies at a place, by index.
     functions: BTreeMap<Place, usize>,
+    /// Slots of cards with several ports.
+    cards: BTreeSet<u8>,
     /// Places of SR-IOV functions. No other device goes into their slots.
     kept: BTreeSet<Place>,
 }
@@ -244,21 +262,46 @@ impl Bus {
     ) -> Result<(), SlotError> {
         for index in indices {
             let places = (0..8).flat_map(|function| open.iter().map(move |&slot| (slot, function)));
-            let mut free = places.filter(|place| self.is_free(*place));
+            let functions = requests[index].functions;
+            let mut free = places.filter(|place| match functions {
+                1 => self.is_free(*place),
+                _ => self.is_empty(*place),
+            });
             let (place, kept) = match requests[index].virtual_functions {
                 true => free.find_map(|place| Some((place, self.room(chipset, place)?))),
                 false => free.next().map(|place| (place, Vec::new())),
             }
             .ok_or(SlotError::Full(self.functions.len()))?;
-            self.functions.insert(place, index);
+            self.put(place, index, functions);
             self.kept.extend(kept);
         }
         Ok(())
     }
 
+    fn put(&mut self, (device, function): Place, index: usize, functions: u8) {
+        if functions > 1 {
+            self.cards.insert(device);
+        }
+        let places = (function..function + functions).map(|function| (device, function));
+        self.functions.extend(places.map(|place| (place, index)));
+    }
+
+    /// Function 0 of a slot in which there is nothing.
+    fn is_empty(&self, (device, function): Place) -> bool {
+        function == 0 && self.is_free((device, 0)) && !self.is_taken(device)
+    }
+
+    fn is_taken(&self, device: u8) -> bool {
+        self.functions
+            .range((device, 0)..=(device, 7))
+            .next()
+            .is_some()
+    }
+
     fn is_free(&self, (device, function): Place) -> bool {
         !self.functions.contains_key(&(device, function))
             && (function == 0 || self.functions.contains_key(&(device, 0)))
+            && !self.cards.contains(&device)
             && !self.kept.iter().any(|&(kept, _)| kept == device)
     }
 
@@ -270,10 +313,9 @@ impl Bus {
             .map(|nth| {
                 let number = own.checked_add(0x80)?.checked_add(2 * nth)?;
                 let place = (number / 8, number % 8);
-                let mut taken = self.functions.keys().map(|&(device, _)| device);
                 let free = !reserved.contains(&place.0)
                     && !self.kept.contains(&place)
-                    && !taken.any(|taken| taken == place.0);
+                    && !self.is_taken(place.0);
                 free.then_some(place)
             })
             .collect()
@@ -285,7 +327,10 @@ impl Bus {
         for (&place, &index) in &self.functions {
             let here = slot(place);
             let mut others = self.functions.keys().copied().map(slot);
-            let neighbour = others.find(|&other| other != here && line_of(other) == line_of(here));
+            let neighbour = others.find(|&other| {
+                let own = self.functions.get(&(other.device, other.function)) == Some(&index);
+                !own && line_of(other) == line_of(here)
+            });
             match (requests[index].line, neighbour) {
                 (Some(Line::Own), Some(neighbour)) => {
                     return Err(SlotError::Contradiction(here, neighbour));

@@ -3,9 +3,8 @@
 use std::fs::File;
 
 use super::HarnessError;
-use crate::device::{Devices, Function, Generic, Ids};
-use crate::machine::{Backing, MachinePlan, PlacedFunction};
-use crate::scenario::model::DeviceKind;
+use crate::device::{Devices, Function, Generic, Identity};
+use crate::machine::{Backing, MachinePlan, PlacedFunction, Shown};
 
 /// Begins to serve a machine's modelled devices, if it has any. `disks` are those of
 /// [`MachinePlan::file_disks`], in that order.
@@ -37,33 +36,23 @@ pub(super) fn start(
 
 /// The model of a function, unless QEMU has it.
 fn model(function: &PlacedFunction, _disk: Option<File>) -> Option<Function> {
-    let ids = match function.kind {
-        DeviceKind::Generic => Ids {
-            vendor: 0x1af4,
-            device: 0x10f0,
-            subvendor: 0,
-            subdevice: 0,
-            class: 0xff_0000,
-            revision: 0,
-        },
-        DeviceKind::I40e => Ids {
-            vendor: 0x8086,
-            device: 0x1572,
-            subvendor: 0x8086,
-            subdevice: 0x0001,
-            class: 0x02_0000,
-            revision: 2,
-        },
-        DeviceKind::Mpt3sas => Ids {
-            vendor: 0x1000,
-            device: 0x0097,
-            subvendor: 0x1000,
-            subdevice: 0x30e0,
-            class: 0x01_0700,
-            revision: 2,
-        },
-        _ => return None,
-    };
-    let config = Generic::config(&ids, function.table);
+    let shown = function.shown.as_ref()?;
+    let config = Generic::config(
+        &identity(shown),
+        shown.regions.as_deref(),
+        function.table,
+        shown.msi,
+    );
     Some(Function::new(Box::new(Generic), config))
+}
+
+fn identity(shown: &Shown) -> Identity {
+    Identity {
+        vendor: shown.id.vendor,
+        device: shown.id.device,
+        subvendor: shown.subsystem.vendor,
+        subdevice: shown.subsystem.device,
+        class: shown.class.get(),
+        revision: shown.revision.0,
+    }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::identity::{self, Ids};
 use super::model::{Apic, Boot, Chipset, Device, DeviceKind, DumpServer, Scenario, SysconfigFile};
 use super::path::Path;
 use crate::kdump::commandline::last_value;
@@ -25,6 +26,10 @@ pub struct DeviceFacts {
     pub disk: bool,
     /// It is a network adapter, over which the dump can go.
     pub network: bool,
+    /// Which ids it takes.
+    pub ids: Ids,
+    /// It is a card with as many ports as a scenario wants.
+    pub ports: bool,
 }
 
 /// Which MSI-X tables a device can have.
@@ -265,6 +270,9 @@ fn device_alone(
             TableRule::Free { .. } => {}
         }
     }
+    for identity::Fault { key, message, help } in identity::faults(device, &kind, &facts) {
+        found.push(about(key, message, help));
+    }
     if let Some(size) = device.size {
         if !facts.disk {
             found.push(about(
@@ -362,6 +370,12 @@ fn targets(scenario: &Scenario, facts_of: FactsOf, found: &mut Vec<Problem>) {
     let kind = kind_name(device.device);
     if !fits(device) {
         let (message, help) = match network {
+            Some(true) if facts_of(device.device).ports => (
+                format!(
+                    "no packets go through a modelled {kind}, and kdump.conf sends the dump to a server"
+                ),
+                "the target is one of e1000e, igb, vmxnet3, virtio-net",
+            ),
             Some(true) => (
                 format!("{kind} is no network adapter, and kdump.conf sends the dump to a server"),
                 "the target is one of e1000e, igb, vmxnet3, virtio-net",
@@ -369,7 +383,7 @@ fn targets(scenario: &Scenario, facts_of: FactsOf, found: &mut Vec<Problem>) {
             _ => (
                 format!("{kind} carries no disk to dump to"),
                 "the target is one of nvme, virtio-blk, virtio-scsi, ahci, megasas-gen2, \
-                 mptsas1068; a network adapter is one where kdump.conf has `nfs` or `ssh`",
+                 mptsas1068, mpt3sas; a network adapter is one where kdump.conf has `nfs` or `ssh`",
             ),
         };
         found.push(
@@ -422,7 +436,7 @@ fn roots(devices: &[Device], facts_of: FactsOf, found: &mut Vec<Problem>) {
             Problem::new(path(first), format!("{kind} carries no disk"))
                 .help(
                     "the root file system is on one of nvme, virtio-blk, virtio-scsi, ahci, \
-                       megasas-gen2, mptsas1068",
+                       megasas-gen2, mptsas1068, mpt3sas",
                 )
                 .rests_on(device_path(first).key("device")),
         );
@@ -476,11 +490,15 @@ fn slots(scenario: &Scenario, found: &mut Vec<Problem>) {
     let machine = &scenario.machine;
     let free = free_numbers(machine.chipset);
     let mut taken: BTreeMap<Slot, Path> = BTreeMap::new();
+    // Cards with several ports, by the slot that each has to itself.
+    let mut cards: BTreeMap<u8, Path> = BTreeMap::new();
     let mut unplaced: usize = 0;
     for (nth, device) in machine.devices.iter().enumerate() {
         let path = device_path(nth).key("slots");
         let Some(slots) = &device.slots else {
-            unplaced += usize::from(device.count);
+            // A card has a slot to itself.
+            let each = if device.functions() > 1 { 8 } else { 1 };
+            unplaced += each * usize::from(device.count);
             continue;
         };
         if slots.len() != usize::from(device.count) {
@@ -509,6 +527,19 @@ fn slots(scenario: &Scenario, found: &mut Vec<Problem>) {
                         .rests_on(chipset),
                 );
             }
+            if device.functions() > 1 && slot.function != 0 {
+                let message = format!(
+                    "a card with {} ports begins at function 0",
+                    device.functions()
+                );
+                let ports = device_path(nth).key("ports");
+                found.push(
+                    Problem::new(path.clone(), message)
+                        .help(format!("`{:#x}`: the card has the whole slot", slot.device))
+                        .rests_on(ports),
+                );
+                continue;
+            }
             if let Some(first) = taken.get(slot) {
                 let message = format!("slot {slot} is taken by `{first}`");
                 let help = "every device has a slot of its own";
@@ -518,8 +549,24 @@ fn slots(scenario: &Scenario, found: &mut Vec<Problem>) {
                         .rests_on(first.clone()),
                 );
             } else {
+                if device.functions() > 1 {
+                    cards.insert(slot.device, path.clone());
+                }
                 taken.insert(*slot, path);
             }
+        }
+    }
+    for (slot, path) in &taken {
+        if let Some(card) = cards.get(&slot.device)
+            && card != path
+        {
+            let message = format!("slot {slot} is in that of the card at `{card}`");
+            let help = "a card with several ports has a slot to itself";
+            found.push(
+                Problem::new(path.clone(), message)
+                    .help(help)
+                    .rests_on(card.clone()),
+            );
         }
     }
     for (slot, path) in &taken {

@@ -4,6 +4,7 @@ mod advice;
 pub mod check;
 mod decode;
 mod diagnostics;
+pub mod identity;
 pub mod load;
 mod matrix;
 pub mod model;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::kdump::crashkernel::Crashkernel;
 use crate::kdump::flavour::Flavour;
 use crate::kdump::sysconfig::Sysconfig;
+use crate::pci;
 use crate::units::{Bytes, Cpus, Millis, Slot, TableSize};
 use crate::verdict::outcome::{Cause, Outcome, Verdict};
 
@@ -164,8 +165,24 @@ pub enum Apic {
 pub struct Device {
     /// What it is; `crashdrill devices` lists the catalogue.
     pub device: DeviceKind,
+    /// Its ids, of those that crashdrill models: `generic` takes any, the others the ids of their
+    /// family.
+    pub id: Option<pci::Id>,
+    /// Its subsystem's ids, of those that crashdrill models.
+    pub subsystem: Option<pci::Id>,
+    /// Class of a `generic`.
+    pub class: Option<pci::Class>,
+    /// Revision, of those that crashdrill models.
+    pub rev: Option<pci::Revision>,
+    /// Regions of registers (BARs) of a `generic`, in the order in which lspci shows them.
+    pub bars: Option<Vec<pci::Region>>,
     /// Entries of the MSI-X table, where the device lets one choose.
     pub msix: Option<TableSize>,
+    /// A `generic` has the MSI capability.
+    #[serde(default)]
+    pub msi: bool,
+    /// Ports of an `i40e` card: each is a function of the card's slot.
+    pub ports: Option<pci::Ports>,
     /// How many of them.
     #[serde(default = "one")]
     pub count: u16,
@@ -185,6 +202,35 @@ pub struct Device {
     /// Whether the device has an interrupt line (GSI) of its own or shares one with the others.
     /// It decides between a BUG and a dump when a 3.10 kernel has run out of vectors.
     pub line: Option<Line>,
+}
+
+impl Device {
+    /// One of a kind, as a line that says nothing more has it.
+    pub fn new(device: DeviceKind) -> Self {
+        Self {
+            device,
+            id: None,
+            subsystem: None,
+            class: None,
+            rev: None,
+            bars: None,
+            msix: None,
+            msi: false,
+            ports: None,
+            count: one(),
+            slots: None,
+            target: false,
+            root: false,
+            size: None,
+            filesystem: None,
+            line: None,
+        }
+    }
+
+    /// Functions of each: the ports of a card.
+    pub fn functions(&self) -> u8 {
+        self.ports.map_or(1, pci::Ports::get)
+    }
 }
 
 /// What a disk holds; what is absent is as usual.
@@ -265,7 +311,7 @@ pub enum DeviceKind {
     PcieRootPort,
     /// Any PCI function by its ids, with its table; nothing answers in it.
     Generic,
-    /// Intel XL710, modelled.
+    /// Intel X710 or XL710 card with 1, 2 or 4 ports, modelled.
     I40e,
     /// Broadcom (LSI) SAS3 adapter with one disk, modelled.
     Mpt3sas,

@@ -142,6 +142,54 @@ fn patches() {
     assert_eq!(scenario(6), &good(SMALL)[0].scenario);
 }
 
+/// Digits are those of lspci, whatever YAML takes them for.
+#[test]
+fn what_lspci_shows() {
+    let drill = good(
+        "\
+name: lspci
+about: A drill.
+image: debian-12
+machine:
+  devices:
+    - device: generic
+      id: 8086:1572
+      subsystem: 15d9:0808
+      class: 0200
+      rev: 10
+      bars: [8M 64-bit prefetchable, 32K 64-bit prefetchable]
+      msix: 129
+      msi: true
+    - {device: generic, id: '0014:0e10', class: 0e00, rev: 0x02}
+    - {device: generic, id: 1000:0097, class: 0x010700, rev: 02}
+    - {device: i40e, ports: 4, count: 2}
+    - {device: mpt3sas, target: true}
+crashkernel: 256M
+",
+    )
+    .remove(0);
+    let devices = &drill.scenario.machine.devices;
+    let shown = |nth: usize| {
+        let device: &model::Device = &devices[nth];
+        let [id, class, rev] = [
+            device.id.map(|it| it.to_string()),
+            device.class.map(|it| it.to_string()),
+            device.rev.map(|it| it.to_string()),
+        ]
+        .map(Option::unwrap);
+        format!("{id} {class} {rev}")
+    };
+    assert_eq!(shown(0), "8086:1572 0200 10");
+    assert_eq!(shown(1), "0014:0e10 0e00 02");
+    assert_eq!(shown(2), "1000:0097 0107 02");
+    assert_eq!(devices[0].bars.as_ref().unwrap()[1].size(), 32 << 10);
+    assert_eq!(devices[3].functions(), 4);
+    // What is written out can be read again.
+    let text = serde_yaml::to_string(&devices).unwrap();
+    let again: Vec<model::Device> = serde_yaml::from_str(&text).unwrap();
+    assert_eq!(&again, devices);
+}
+
 #[test]
 fn load_orders() {
     let drills = good(&format!(

@@ -18,6 +18,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     pub(super) span: Range<usize>,
     pub(super) literal: bool,
+    /// The word of a number, for types that read digits in a way of their own.
+    pub(super) number: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,7 @@ impl Node {
             value,
             span,
             literal: false,
+            number: None,
         }
     }
 
@@ -227,10 +230,15 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let span = self.trimmed(range);
                 let value = self.scalar(&text, style, tag.as_deref(), &span);
+                let is_number = matches!(
+                    value,
+                    Value::Unsigned(_) | Value::Signed(_) | Value::Float(_)
+                );
                 let node = Node {
                     value,
                     span,
                     literal: style == ScalarStyle::Literal,
+                    number: is_number.then(|| text.to_string()),
                 };
                 self.finish(node, anchor)?;
             }

@@ -19,15 +19,9 @@ fn measured_3_10() -> Kernel {
 
 fn line(device: DeviceKind, msix: Option<u16>, count: u16) -> Line {
     Line {
-        device,
         msix: msix.map(|size| TableSize::new(size).unwrap()),
         count,
-        slots: None,
-        target: false,
-        root: false,
-        size: None,
-        filesystem: None,
-        line: None,
+        ..Line::new(device)
     }
 }
 

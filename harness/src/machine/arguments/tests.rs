@@ -4,15 +4,8 @@ use crate::scenario::model::{Device, Machine};
 
 fn machine(kinds: &[DeviceKind]) -> Machine {
     let devices = kinds.iter().map(|kind| Device {
-        device: *kind,
-        msix: None,
-        count: 1,
-        slots: None,
-        target: false,
-        root: false,
-        filesystem: None,
         size: entry(*kind).disk.map(|_| Bytes(Bytes::GIB)),
-        line: None,
+        ..Device::new(*kind)
     });
     Machine {
         devices: devices.collect(),

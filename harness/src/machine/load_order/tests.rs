@@ -5,18 +5,12 @@ use crate::scenario::model::{Device, Machine};
 
 fn device(kind: DeviceKind, slot: u8, target: bool) -> Device {
     Device {
-        device: kind,
-        msix: None,
-        count: 1,
         slots: Some(vec![Slot {
             device: slot,
             function: 0,
         }]),
         target,
-        root: false,
-        size: None,
-        filesystem: None,
-        line: None,
+        ..Device::new(kind)
     }
 }
 

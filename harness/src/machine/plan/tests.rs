@@ -3,17 +3,7 @@ use crate::scenario::model::{Device, Machine};
 use crate::units::TableSize;
 
 fn device(kind: DeviceKind) -> Device {
-    Device {
-        device: kind,
-        msix: None,
-        count: 1,
-        slots: None,
-        target: false,
-        root: false,
-        filesystem: None,
-        size: None,
-        line: None,
-    }
+    Device::new(kind)
 }
 
 fn target(kind: DeviceKind) -> Device {

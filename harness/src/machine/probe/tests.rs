@@ -19,17 +19,7 @@ fn capabilities(major: u32) -> Capabilities {
 }
 
 fn plan(apic: Apic, kind: DeviceKind) -> MachinePlan {
-    let device = Device {
-        device: kind,
-        msix: None,
-        count: 1,
-        slots: None,
-        target: false,
-        root: false,
-        filesystem: None,
-        size: None,
-        line: None,
-    };
+    let device = Device::new(kind);
     MachinePlan::new(&Machine {
         apic,
         devices: vec![device],

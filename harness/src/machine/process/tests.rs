@@ -287,17 +287,12 @@ async fn paused(machine: &model::Machine, accel: Accel) -> Result<Machine, Machi
 
 fn device(kind: model::DeviceKind, msix: Option<u16>) -> model::Device {
     model::Device {
-        device: kind,
         msix: msix.and_then(crate::units::TableSize::new),
         count: 2,
-        slots: None,
-        target: false,
-        root: false,
-        filesystem: None,
         size: super::super::catalogue::entry(kind)
             .can_be_target()
             .then_some(Bytes(Bytes::GIB)),
-        line: None,
+        ..model::Device::new(kind)
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 
 const FILLER: Request = Request {
     slot: None,
+    functions: 1,
     line: None,
     target: false,
     virtual_functions: false,
@@ -122,6 +123,55 @@ fn virtual_functions_need_room_of_their_own() {
 }
 
 #[test]
+fn a_card_has_a_slot_to_itself() {
+    let card = Request {
+        functions: 4,
+        ..FILLER
+    };
+    let ports = |text| Request {
+        functions: 2,
+        ..at(text)
+    };
+    assert_eq!(placed(&[FILLER, card, card]), ["0x4", "0x8", "0xc"]);
+    assert_eq!(
+        placed(&[ports("0x10"), at("0x8"), at("0x8.1"), card]),
+        ["0x10", "0x8", "0x8.1", "0x4"]
+    );
+    // Its own functions are no neighbours on its line.
+    let own = Request {
+        line: Some(Line::Own),
+        ..card
+    };
+    assert_eq!(placed(&[own, FILLER]), ["0x5", "0x4"]);
+    // 30 cards fill the bus: no other device goes to a function that they leave.
+    assert_eq!(placed(&[card; 30]).len(), 30);
+    let mut full = vec![card; 30];
+    full.push(FILLER);
+    assert_eq!(place(Chipset::Q35, &full), Err(SlotError::Full(120)));
+    let slot = |text: &str| text.parse::<Slot>().unwrap();
+    for (requests, error) in [
+        (
+            [ports("0x10.2"), FILLER],
+            SlotError::Card(slot("0x10.2"), 2),
+        ),
+        (
+            [ports("0x10"), at("0x10.5")],
+            SlotError::InCard(slot("0x10.5")),
+        ),
+        (
+            [at("0x10.5"), ports("0x10")],
+            SlotError::InCard(slot("0x10")),
+        ),
+        (
+            [ports("0x10"), ports("0x10")],
+            SlotError::InCard(slot("0x10")),
+        ),
+    ] {
+        assert_eq!(place(Chipset::Q35, &requests), Err(error));
+    }
+}
+
+#[test]
 fn the_bus_holds_240_functions() {
     assert_eq!(placed(&[FILLER; 240]).len(), 240);
     assert_eq!(place(Chipset::Pc, &[FILLER; 240]).unwrap().len(), 240);
@@ -133,16 +183,20 @@ fn request() -> impl Strategy<Value = Request> {
         prop_oneof![5 => Just(None), 1 => Just(Some(Line::Own)), 1 => Just(Some(Line::Shared))];
     (
         slot,
+        prop_oneof![8 => Just(1u8), 1 => Just(2), 1 => Just(4)],
         line,
         proptest::bool::weighted(0.1),
         proptest::bool::weighted(0.2),
     )
-        .prop_map(|(slot, line, target, virtual_functions)| Request {
-            slot: slot.map(|(device, function)| Slot { device, function }),
-            line,
-            target,
-            virtual_functions,
-        })
+        .prop_map(
+            |(slot, functions, line, target, virtual_functions)| Request {
+                slot: slot.map(|(device, function)| Slot { device, function }),
+                functions,
+                line,
+                target,
+                virtual_functions: virtual_functions && functions == 1,
+            },
+        )
 }
 
 proptest! {
@@ -154,6 +208,8 @@ proptest! {
         for (index, (slot, request)) in slots.iter().zip(&requests).enumerate() {
             prop_assert!(!matches!(slot.device, 0x0 | 0x1f));
             prop_assert!(!slots[..index].contains(slot));
+            let neighbours = slots.iter().filter(|other| other.device == slot.device).count();
+            prop_assert!(request.functions == 1 || (neighbours == 1 && slot.function == 0));
             prop_assert!(request.slot.is_none_or(|stated| stated == *slot));
             let zero = Slot { function: 0, ..*slot };
             prop_assert!(slots.contains(&zero));

@@ -174,15 +174,9 @@ mod tests {
 
     fn device(filesystem: Option<DiskContent>) -> Device {
         Device {
-            device: DeviceKind::Nvme,
-            msix: None,
-            count: 1,
-            slots: None,
             target: true,
-            root: false,
-            size: None,
             filesystem,
-            line: None,
+            ..Device::new(DeviceKind::Nvme)
         }
     }
 

@@ -480,8 +480,6 @@ fn contents(
     conf: &KdumpConf,
     machine: &MachinePlan,
 ) -> Result<Vec<Content>, PlanError> {
-    let devices = scenario.machine.devices.iter().enumerate();
-    let lines = devices.flat_map(|line| std::iter::repeat_n(line, usize::from(line.1.count)));
     let with_file = |function: &PlacedFunction| {
         function
             .disk
@@ -492,17 +490,19 @@ fn contents(
     machine
         .functions
         .iter()
-        .zip(lines)
-        .filter_map(|(function, line)| Some((function, line, with_file(function)?)))
+        .filter_map(|function| {
+            let device = scenario.machine.devices.get(function.line)?;
+            Some((function, device, with_file(function)?))
+        })
         .enumerate()
-        .map(|(nth, (function, (index, device), size))| {
+        .map(|(nth, (function, device, size))| {
             let use_ = match function {
                 function if function.target => Use::Target,
                 function if function.root => Use::Root,
                 _ => Use::Other(nth),
             };
             disks::content(conf, device, use_, size).map_err(|problem| PlanError::Disk {
-                device: index,
+                device: function.line,
                 problem,
             })
         })

@@ -162,15 +162,9 @@ Subsystem sftp internal-sftp
 /// The smallest machine that serves.
 fn machine(scenario: &Scenario) -> Result<MachinePlan, machine::PlanError> {
     let device = |device, target, size| Device {
-        device,
-        msix: None,
-        count: 1,
-        slots: None,
         target,
-        root: false,
         size,
-        filesystem: None,
-        line: None,
+        ..Device::new(device)
     };
     let disk = usual_disk(scenario.machine.memory);
     MachinePlan::new(&model::Machine {
