@@ -17,6 +17,7 @@ fn finished(outcome: Outcome, comparison: Comparison) -> Finished {
         server_console: None,
         timeline: Vec::new(),
         qemu_said: String::new(),
+        devices_said: Default::default(),
         elapsed: Duration::from_secs(20),
         capture_total: None,
         capture_memory: None,
