@@ -405,6 +405,33 @@ pub struct PciFunction {
     pub vectors: Option<u16>,
 }
 
+impl PciFunction {
+    /// One of which nothing but its place is known.
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            description: String::new(),
+            class: None,
+            prog_if: None,
+            id: None,
+            subsystem: None,
+            revision: 0,
+            buses: None,
+            express: None,
+            capabilities: Capabilities::Hidden,
+            msi: None,
+            msix: None,
+            line: None,
+            bars: Vec::new(),
+            sriov: None,
+            numa: None,
+            driver: None,
+            modules: Vec::new(),
+            vectors: None,
+        }
+    }
+}
+
 /// Vendor and device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PciId {
@@ -543,7 +570,7 @@ pub enum BarKind {
 }
 
 /// The SR-IOV capability.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sriov {
     /// Virtual functions that it can have.
     pub total: u16,

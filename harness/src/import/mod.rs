@@ -4,6 +4,13 @@
 //! by a reader of its own, and what they say together is [`Facts`]: one customer's machine. Whatever
 //! was not understood is a [`Note`], never an error.
 
+mod collect;
 pub mod facts;
+mod gather;
+mod read;
+mod recognise;
+mod target;
 
+pub use collect::read;
 pub use facts::{Facts, Note};
+pub use gather::GatherError;

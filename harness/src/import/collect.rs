@@ -1,0 +1,486 @@
+//! What all texts together say: of several that say the same thing the best is taken, and where they
+//! differ in what the machine is, that is noted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::facts::{
+    Capabilities, Facts, InterruptKind, Log, LogKind, Note, PciAddress, PciFunction, Sourced,
+};
+use super::gather::{Candidate, GatherError, Gathered, gather};
+use super::read::log::Boot;
+use super::read::storage::{self, Storage};
+use super::read::{Text, cpuinfo, interrupts, log, lspci, lspci_tree, system};
+use super::recognise::{Kind, Section, kind, sections};
+use super::target;
+
+/// Reads everything that is in the files, directories and archives.
+///
+/// # Errors
+/// A path is not there or cannot be opened. Whatever is wrong with what it holds is among
+/// [`Facts::notes`].
+pub fn read(paths: &[PathBuf]) -> Result<Facts, GatherError> {
+    Ok(of(gather(paths)?))
+}
+
+/// A fact of several, and how well its text knows it: less is better.
+#[derive(Debug)]
+struct Best<T>(Option<(u8, Sourced<T>)>);
+
+impl<T> Default for Best<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Best<T> {
+    fn offer(&mut self, rank: u8, fact: Option<Sourced<T>>) {
+        if let Some(fact) = fact
+            && self.0.as_ref().is_none_or(|(best, _)| rank < *best)
+        {
+            self.0 = Some((rank, fact));
+        }
+    }
+
+    fn take(self) -> Option<Sourced<T>> {
+        self.0.map(|(_, fact)| fact)
+    }
+}
+
+/// Everything until all texts are read.
+#[derive(Default)]
+struct Collected {
+    facts: Facts,
+    kernel: Best<super::facts::Release>,
+    distribution: Best<super::facts::Distribution>,
+    online: Best<u16>,
+    possible: Best<u16>,
+    model: Best<super::facts::CpuModel>,
+    memory: Best<crate::units::Bytes>,
+    command_line: Best<String>,
+    conf: Best<String>,
+    sysconfig: Best<String>,
+    kdump_tools: Best<String>,
+    storage: Vec<Storage>,
+    interfaces: BTreeMap<String, PciAddress>,
+    /// Of logs, which know less of a function than lspci.
+    scanned: BTreeMap<PciAddress, PciFunction>,
+    trees: Vec<(Arc<str>, BTreeMap<PciAddress, lspci_tree::Node>)>,
+    /// Of those that live: the failure's is likelier the first kernel's.
+    boots: Vec<(LogKind, Vec<Boot>)>,
+}
+
+fn of(gathered: Gathered) -> Facts {
+    let mut all = Collected::default();
+    all.facts.notes = gathered.notes;
+    for file in gathered.files {
+        all.file(file);
+    }
+    let mut links = Storage::default();
+    for link in &gathered.links {
+        let text = Text {
+            label: link.path.as_str().into(),
+            first: 0,
+            text: "",
+        };
+        let path = format!("/{}", link.path);
+        storage::link(&mut links, &text, 0, &path, &link.target);
+    }
+    all.storage.push(links);
+    all.finish()
+}
+
+impl Collected {
+    fn file(&mut self, file: Candidate) {
+        let decoded = String::from_utf8_lossy(&file.bytes);
+        let mut whole = None;
+        for section in sections(&file.path, &decoded) {
+            let Some(kind) = kind(&section.name, section.text) else {
+                continue;
+            };
+            match kind {
+                // The bytes themselves, which need not be UTF-8.
+                Kind::Log(kind) if section.label == file.path && section.first == 1 => {
+                    whole = Some(kind);
+                }
+                kind => self.section(kind, &section, file.cut),
+            }
+        }
+        drop(decoded);
+        if let Some(kind) = whole {
+            let text = Text {
+                label: file.path.as_str().into(),
+                first: 1,
+                text: "",
+            };
+            self.log(kind, &text, file.bytes, file.cut);
+        }
+    }
+
+    fn section(&mut self, kind: Kind, section: &Section<'_>, cut: bool) {
+        let text = &Text {
+            label: section.label.as_str().into(),
+            first: section.first,
+            text: section.text,
+        };
+        match kind {
+            Kind::Lspci => {
+                let found = lspci::read(text);
+                self.facts.notes.extend(found.notes);
+                for (address, function) in found.functions {
+                    merge(&mut self.facts.functions, address, function);
+                }
+            }
+            Kind::LspciTree => {
+                let tree = lspci_tree::read(text);
+                self.trees.push((Arc::clone(&text.label), tree));
+            }
+            Kind::CommandLine => self.command_line.offer(0, system::command_line(text)),
+            Kind::CpuInfo => {
+                let found = cpuinfo::read(text);
+                self.online.offer(0, found.online);
+                self.model.offer(0, found.model);
+            }
+            Kind::MemInfo => self.memory.offer(1, cpuinfo::memory(text)),
+            Kind::Interrupts => {
+                let found = interrupts::read(text);
+                self.online.offer(1, found.cpus);
+                if self.facts.interrupts.is_empty() {
+                    self.facts.interrupts = found.lines;
+                }
+            }
+            Kind::Uname => self.kernel.offer(0, system::uname(text)),
+            Kind::OsRelease => {
+                // Of CentOS and Debian it has one number; the other file has both.
+                let found = system::os_release(text);
+                let short = |found: &Sourced<super::facts::Distribution>| {
+                    found
+                        .value
+                        .version
+                        .is_none_or(|version| version.minor.is_none())
+                };
+                let rank = if found.as_ref().is_some_and(short) {
+                    2
+                } else {
+                    1
+                };
+                self.distribution.offer(rank, found);
+            }
+            Kind::ReleaseLine => self.distribution.offer(1, system::release_line(text)),
+            Kind::Packages => {
+                let tools = &mut self.facts.kexec_tools;
+                *tools = tools.take().or(system::package(text, "kexec-tools"));
+                let makedumpfile = &mut self.facts.makedumpfile;
+                *makedumpfile = makedumpfile
+                    .take()
+                    .or(system::package(text, "makedumpfile"));
+            }
+            Kind::KdumpConf => self.conf.offer(rank(text), word_for_word(text)),
+            Kind::SysconfigKdump => self.sysconfig.offer(rank(text), word_for_word(text)),
+            Kind::KdumpTools => self.kdump_tools.offer(rank(text), word_for_word(text)),
+            Kind::Log(kind) => self.log(kind, text, section.text.as_bytes().to_vec(), cut),
+            Kind::Mounts => self.storage.push(storage::mounts(text)),
+            Kind::Lsblk => self.storage.push(storage::lsblk(text)),
+            Kind::Blkid => self.storage.push(storage::blkid(text)),
+            Kind::Pvs => self.storage.push(storage::pvs(text)),
+            Kind::Lvs => self.storage.push(storage::lvs(text)),
+            Kind::Links => self.storage.push(storage::links(text)),
+            Kind::Multipath => self.storage.push(storage::multipath(text)),
+            Kind::Ethtool => {
+                if let Some((address, driver)) = system::ethtool(text) {
+                    let function = self.scanned.entry(address);
+                    let function = function.or_insert_with(|| PciFunction::new(text.whole()));
+                    function.driver = Some(driver);
+                    // `ethtool_-i_eth0`, `ethtool -i eth0`.
+                    let name = text
+                        .label
+                        .rsplit(['_', ' ', ')'])
+                        .find(|part| !part.is_empty());
+                    if let Some(name) = name {
+                        self.interfaces.insert(name.to_owned(), address);
+                    }
+                }
+            }
+        }
+    }
+
+    fn log(&mut self, kind: LogKind, text: &Text<'_>, bytes: Vec<u8>, cut: bool) {
+        self.boots.push((kind, log::read(text, &bytes)));
+        self.facts.logs.push(Log {
+            source: text.whole(),
+            kind,
+            bytes,
+            cut,
+        });
+    }
+
+    /// Of each log, what its last first kernel says, and its last capture kernel.
+    fn boots(&mut self) {
+        // The kernel that is asked about is the one that runs; where no such log is there, the one
+        // that failed.
+        self.boots.sort_by_key(|(kind, _)| std::cmp::Reverse(*kind));
+        for (rank, (_, boots)) in (2u8..=200).zip(std::mem::take(&mut self.boots)) {
+            for boot in boots.into_iter().rev() {
+                let facts = &mut self.facts;
+                if boot.is_capture() {
+                    let line = &mut facts.capture_command_line;
+                    *line = line.take().or(boot.command_line);
+                    continue;
+                }
+                self.kernel.offer(rank, boot.release);
+                self.command_line.offer(rank, boot.command_line);
+                self.online.offer(rank, boot.online);
+                self.possible.offer(rank, boot.possible);
+                self.model.offer(rank, boot.model);
+                self.memory.offer(0, boot.memory);
+                facts.routing = facts.routing.take().or(boot.routing);
+                facts.hypervisor = facts.hypervisor.take().or(boot.hypervisor);
+                facts.acpi = facts.acpi.take().or(boot.acpi);
+                if facts.reservations.is_empty() {
+                    facts.reservations = boot.reservations;
+                }
+                for (address, function) in boot.functions {
+                    merge(&mut self.scanned, address, function);
+                }
+                for (name, address) in boot.interfaces {
+                    self.interfaces.entry(name).or_insert(address);
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Facts {
+        self.boots();
+        let listed = !self.facts.functions.is_empty();
+        for (address, scanned) in std::mem::take(&mut self.scanned) {
+            match self.facts.functions.entry(address) {
+                std::collections::btree_map::Entry::Occupied(mut known) => {
+                    fill(known.get_mut(), scanned);
+                }
+                // What a kernel saw and lspci did not is gone: a virtual function, or hot-unplugged.
+                std::collections::btree_map::Entry::Vacant(_) if listed => {}
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    new.insert(scanned);
+                }
+            }
+        }
+        let mut facts = self.facts;
+        for (label, tree) in self.trees {
+            grow(&mut facts.functions, &label, tree);
+        }
+        facts.kernel = self.kernel.take();
+        facts.distribution = self.distribution.take();
+        facts.cpus.online = self.online.take();
+        facts.cpus.possible = self.possible.take();
+        facts.cpus.model = self.model.take();
+        facts.memory = self.memory.take();
+        facts.command_line = self.command_line.take();
+        facts.kdump.conf = self.conf.take();
+        facts.kdump.sysconfig = self.sysconfig.take();
+        facts.kdump.kdump_tools = self.kdump_tools.take();
+        whose(&mut facts, &self.interfaces);
+        facts.logs.sort_by_key(|log| log.kind);
+        target::follow(&mut facts, &self.storage);
+        missing(&mut facts);
+        facts.notes.sort();
+        facts.notes.dedup();
+        facts
+    }
+}
+
+/// A file at its own place is the machine's; one elsewhere, such as a package's or the initramfs's,
+/// may be another's.
+fn rank(text: &Text<'_>) -> u8 {
+    let own = [
+        "etc/kdump.conf",
+        "etc/sysconfig/kdump",
+        "etc/default/kdump-tools",
+    ];
+    let label = text.label.trim_end_matches(')');
+    u8::from(!own.iter().any(|place| label.ends_with(place)))
+}
+
+fn word_for_word(text: &Text<'_>) -> Option<Sourced<String>> {
+    let lines: Vec<&str> = text
+        .text
+        .lines()
+        .map(|line| line.trim_end_matches('\r'))
+        .collect();
+    let mut words = lines.join("\n").trim_end().to_owned();
+    words.push('\n');
+    Some(text.fact(0, words))
+}
+
+fn merge(all: &mut BTreeMap<PciAddress, PciFunction>, address: PciAddress, function: PciFunction) {
+    match all.entry(address) {
+        std::collections::btree_map::Entry::Occupied(mut known) => fill(known.get_mut(), function),
+        std::collections::btree_map::Entry::Vacant(new) => {
+            new.insert(function);
+        }
+    }
+}
+
+/// What the one does not know is the other's.
+fn fill(known: &mut PciFunction, other: PciFunction) {
+    // The one that shows capabilities is the better source.
+    if known.capabilities == Capabilities::Hidden && other.capabilities == Capabilities::Shown {
+        known.capabilities = Capabilities::Shown;
+        known.source = other.source;
+    }
+    if known.description.is_empty() {
+        known.description = other.description;
+    }
+    if known.revision == 0 {
+        known.revision = other.revision;
+    }
+    known.class = known.class.or(other.class);
+    known.prog_if = known.prog_if.or(other.prog_if);
+    known.id = known.id.or(other.id);
+    known.subsystem = known.subsystem.or(other.subsystem);
+    known.buses = known.buses.or(other.buses);
+    known.express = known.express.or(other.express);
+    known.msi = known.msi.or(other.msi);
+    known.msix = known.msix.or(other.msix);
+    known.line = known.line.or(other.line);
+    known.sriov = known.sriov.or(other.sriov);
+    known.numa = known.numa.or(other.numa);
+    known.vectors = known.vectors.or(other.vectors);
+    known.driver = known.driver.take().or(other.driver);
+    if known.modules.is_empty() {
+        known.modules = other.modules;
+    }
+    for bar in other.bars {
+        match known.bars.iter_mut().find(|known| known.index == bar.index) {
+            Some(known) => known.size = known.size.or(bar.size),
+            None => known.bars.push(bar),
+        }
+    }
+    known.bars.sort_by_key(|bar| bar.index);
+}
+
+/// What `lspci -t` adds: the buses behind bridges, and functions that nothing else shows.
+fn grow(
+    functions: &mut BTreeMap<PciAddress, PciFunction>,
+    label: &Arc<str>,
+    tree: BTreeMap<PciAddress, lspci_tree::Node>,
+) {
+    let known = !functions.is_empty();
+    for (address, node) in tree {
+        if known && !functions.contains_key(&address) {
+            continue;
+        }
+        let mut function = PciFunction::new(super::facts::Source {
+            file: Arc::clone(label),
+            line: std::num::NonZeroU32::new(node.line),
+        });
+        function.buses = node.buses;
+        function.id = node.id;
+        function.description = node.description;
+        merge(functions, address, function);
+    }
+}
+
+/// Finds out whose an interrupt is, and counts.
+fn whose(facts: &mut Facts, interfaces: &BTreeMap<String, PciAddress>) {
+    let mut drivers: BTreeMap<&str, Vec<PciAddress>> = BTreeMap::new();
+    for (address, function) in &facts.functions {
+        if let Some(driver) = &function.driver {
+            drivers.entry(driver).or_default().push(*address);
+        }
+    }
+    for interrupt in &mut facts.interrupts {
+        let interrupt = &mut interrupt.value;
+        if interrupt.kind == InterruptKind::Other {
+            continue;
+        }
+        let by_name = || {
+            let mut names = interrupt.actions.iter();
+            names.find_map(|name| owner(name, interfaces, &drivers))
+        };
+        interrupt.function = interrupt.function.or_else(by_name);
+    }
+    let mut counts: BTreeMap<PciAddress, u16> = BTreeMap::new();
+    for interrupt in &facts.interrupts {
+        if interrupt.value.kind == InterruptKind::Message
+            && let Some(address) = interrupt.value.function
+        {
+            *counts.entry(address).or_default() += 1;
+        }
+    }
+    for (address, function) in &mut facts.functions {
+        // Where none is the device's, it may be that its name says nothing.
+        function.vectors = counts.get(address).copied().or(function.vectors);
+    }
+}
+
+/// `eth0-TxRx-0`, `i40e-eth0-TxRx-3` by the interface; `mpt3sas0-msix7`, `megasas`, `ahci` by the
+/// driver where there is one device of it.
+fn owner(
+    name: &str,
+    interfaces: &BTreeMap<String, PciAddress>,
+    drivers: &BTreeMap<&str, Vec<PciAddress>>,
+) -> Option<PciAddress> {
+    let mut parts = name.split(['-', ':', '@', ' ', '.']);
+    if let Some(address) = parts.clone().find_map(|part| interfaces.get(part)) {
+        return Some(*address);
+    }
+    let first = parts.next()?;
+    let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    // nvme0q1, and the driver of MegaRAID names its interrupts after its older self.
+    let stem = match stem {
+        "megasas" => "megaraid_sas",
+        _ if first.starts_with("nvme") => "nvme",
+        _ => stem,
+    };
+    let of = drivers.get(first).or_else(|| drivers.get(stem))?;
+    match of[..] {
+        [only] => Some(only),
+        _ => None,
+    }
+}
+
+/// What somebody has to ask the customer for.
+fn missing(facts: &mut Facts) {
+    let mut say = |text: &str| {
+        facts.notes.push(Note {
+            source: None,
+            text: text.to_owned(),
+        });
+    };
+    if facts.functions.is_empty() {
+        say("no PCI devices: the output of `lspci -nnvv`, run by root, is missing");
+    } else if !facts
+        .functions
+        .values()
+        .any(|function| function.capabilities == Capabilities::Shown)
+    {
+        say("no MSI-X tables: the output of `lspci -nnvv`, run by root, is missing");
+    }
+    if facts.kernel.is_none() {
+        say("no kernel: the output of `uname -a` is missing");
+    }
+    if facts.command_line.is_none() {
+        say("no command line of the first kernel: /proc/cmdline is missing");
+    }
+    if facts.memory.is_none() {
+        say("no size of the memory: /proc/meminfo is missing");
+    }
+    if facts.cpus.online.is_none() {
+        say("no number of CPUs: /proc/cpuinfo is missing");
+    }
+    if facts.routing.is_none() {
+        say(
+            "no APIC routing: the kernel's log since the boot, /var/log/dmesg or `journalctl -k -b`, is missing",
+        );
+    }
+    let kdump = &facts.kdump;
+    if kdump.conf.is_none() && kdump.sysconfig.is_none() && kdump.kdump_tools.is_none() {
+        say(
+            "no kdump configuration: /etc/kdump.conf and /etc/sysconfig/kdump, or /etc/default/kdump-tools, are missing",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
