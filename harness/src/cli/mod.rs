@@ -14,6 +14,7 @@ mod diagnose;
 mod doctor;
 mod drive;
 mod image;
+mod import;
 mod list;
 mod named;
 mod on_image;
@@ -76,7 +77,7 @@ Environment:
 enum Command {
     /// Run drills and compare their outcomes with the snapshots.
     Run(run::Run),
-    // What is said of these three is longer, and stands with their arguments.
+    // What is said of these, and of import, is longer, and stands with their arguments.
     Compare(compare::Compare),
     Search(search::Search),
     Plan(plan::Plan),
@@ -94,6 +95,7 @@ enum Command {
     /// Say what a dump is: whether all of it is there, which kernel died in it, when and of what, and
     /// what was left out.
     Vmcore(vmcore::Vmcore),
+    Import(import::Import),
     /// Say what this host can do, and what it lacks.
     Doctor(doctor::Doctor),
     /// List the device catalogue, marked with what the QEMU in use has.
@@ -302,6 +304,7 @@ impl Args {
             Command::Doctor(doctor) => doctor.execute(&context),
             Command::Devices(devices) => devices.execute(&context),
             Command::Image(image) => image.execute(&context),
+            Command::Import(import) => import.execute(&context),
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
             Command::Check(check) => check.execute(),

@@ -328,6 +328,17 @@ impl fmt::Display for PciAddress {
     }
 }
 
+impl PciAddress {
+    /// As lspci shows it: without a domain of zero.
+    pub fn short(self) -> String {
+        let whole = self.to_string();
+        match self.domain {
+            0 => whole[5..].to_owned(),
+            _ => whole,
+        }
+    }
+}
+
 impl FromStr for PciAddress {
     type Err = UnitError;
 

@@ -4,6 +4,7 @@ mod diagnosis;
 mod findings;
 mod grid;
 mod image;
+mod import;
 mod json;
 mod junit;
 mod orders;
@@ -26,6 +27,7 @@ pub use image::{
     Cached, Described, Fetched, Held, Inventory, Kept, Other, Role, State as ImageState,
     fetched_text, image_list_json, image_list_schema, image_list_text, image_text, verified_text,
 };
+pub use import::import_text;
 pub use json::write_json;
 pub use junit::write_junit;
 pub use orders::{Ending, OrderRun, Orders, orders_json, orders_text};

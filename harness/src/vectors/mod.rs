@@ -283,6 +283,22 @@ impl Setting {
     }
 }
 
+/// Vectors that the driver of such a device wants where nothing keeps it from having them; an
+/// interrupt line is none.
+pub fn wanted(kind: DeviceKind, kernel: Kernel, table: u16, possible: u16, online: u16) -> u16 {
+    let asking = rules::Asking {
+        kernel,
+        table: table.into(),
+        possible: possible.into(),
+        online: online.into(),
+    };
+    let attempts = rules::rule(kind).attempts(asking, true);
+    match attempts.first() {
+        None | Some(rules::Attempt::Line) => 0,
+        Some(attempt) => u16::try_from(attempt.count()).unwrap_or(u16::MAX),
+    }
+}
+
 /// Who gets what, and how many CPUs it would take for everybody to get what it asks for.
 pub fn predict(setting: &Setting) -> Prediction {
     let enough = |cpus: &u16| {
