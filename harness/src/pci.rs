@@ -53,7 +53,7 @@ impl fmt::Display for Id {
 pub struct Class(u32);
 
 impl Class {
-    /// All 24 bits.
+    /// Class, subclass and programming interface.
     pub const fn new(class: u8, subclass: u8, interface: u8) -> Self {
         Self(u32::from_be_bytes([0, class, subclass, interface]))
     }

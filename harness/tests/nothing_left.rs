@@ -42,7 +42,7 @@ const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
 type Case = fn(&Template);
 
-const SINGLE: [(&str, Case); 15] = [
+const SINGLE: [(&str, Case); 18] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,
@@ -76,6 +76,15 @@ const SINGLE: [(&str, Case); 15] = [
     ("no room for temporary files", no_room),
     ("QEMU has no room and says so", qemu_stops_without_room),
     ("what is kept is the user's alone", kept_is_private),
+    (
+        "crashdrill gets SIGKILL before QEMU has come to its devices",
+        nobody_comes_to_the_devices,
+    ),
+    (
+        "a QEMU with a modelled device is killed",
+        qemu_with_a_device_is_killed,
+    ),
+    ("a modelled device fails", device_fails),
 ];
 
 fn main() -> ExitCode {
@@ -356,6 +365,57 @@ fn server_is_slow(template: &Template) {
     let (at, _) = &world.heard(&run, 1)[0];
     assert_eq!(at, "cont");
     assert_eq!(run.ended(), 0, "{}", world.stderr());
+}
+
+/// A drill with a device that lives in crashdrill.
+fn modelled(template: &Template, stop: &str) -> (World, Command) {
+    let mut world = World::new(template).unwrap();
+    let scenario = world.path("root/scenarios/modelled.yaml");
+    let text = "name: modelled\nabout: A device that QEMU does not have.\nimage: debian-12\n\
+                machine: {devices: [{device: generic, msix: 8}, {device: nvme, target: true}]}\n\
+                crashkernel: 256M\nkdump: {conf: 'ext4 /dev/nvme0n1'}\n";
+    fs::write(&scenario, text).unwrap();
+    world.settle().unwrap();
+    let arguments = ["run", scenario.to_str().unwrap()];
+    let command = world.crashdrill(stop, &arguments).unwrap();
+    (world, command)
+}
+
+fn nobody_comes_to_the_devices(template: &Template) {
+    let (world, command) = modelled(template, "greeting");
+    let mut run = Run::start(command).unwrap();
+    let qemu = world.arrived(&run, 1);
+    // Not even while it runs.
+    world.assert_no_file_is_left();
+    run.process.signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), shell_status(Signal::SIGKILL));
+    world.assert_nothing_is_left(&qemu);
+}
+
+/// Its devices have nothing to do with that.
+fn qemu_with_a_device_is_killed(template: &Template) {
+    let (world, command) = modelled(template, "saving");
+    let mut run = Run::start(command).unwrap();
+    let qemu = world.arrived(&run, 1);
+    qemu[0].signal(Signal::SIGKILL);
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    let said = world.stderr();
+    assert!(said.contains("in phase saving,"), "{said}");
+    assert!(said.contains("SIGKILL"), "{said}");
+    assert!(!said.contains("generic-0"), "{said}");
+    world.assert_nothing_is_left(&qemu);
+}
+
+/// What the guest makes of that is no outcome either.
+fn device_fails(template: &Template) {
+    let (world, mut command) = modelled(template, "saving");
+    command.env(stand_in::THEN, stand_in::GARBLE);
+    let mut run = Run::start(command).unwrap();
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    let said = world.stderr();
+    let expected = "the modelled device generic-0 failed: QEMU sent";
+    assert!(said.contains(expected), "{said}");
+    world.assert_nothing_is_left(&[]);
 }
 
 /// That is no outcome of the drill.

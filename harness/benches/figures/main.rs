@@ -5,6 +5,7 @@
 
 mod drill;
 mod reference;
+mod registers;
 
 use std::error::Error;
 use std::fs;
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(pairs: usize) -> Result<(), Failure> {
+    registers::measure()?;
+
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("no workspace")?;

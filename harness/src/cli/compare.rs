@@ -75,7 +75,7 @@ impl Compare {
             Shell::No,
             &Shown::new(),
         )?;
-        announce(&prepared.accel);
+        announce(&prepared);
         let runtime = run::runtime().map_err(CliError::harness)?;
         runtime.block_on(self.run(prepared.jobs))
     }

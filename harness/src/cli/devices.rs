@@ -4,9 +4,12 @@ use clap::Args;
 
 use super::progress::Shown;
 use super::{CliError, Context, Status};
-use crate::image::qemu;
+use crate::image::qemu::{self, Origin, QEMU_VARIABLE};
+use crate::machine::Capabilities;
 use crate::machine::catalogue::{self, Table};
+use crate::pci::Id;
 use crate::run::capabilities;
+use crate::scenario::model::DeviceKind;
 
 /// List the device catalogue, marked with what the QEMU in use has.
 #[derive(Debug, Args)]
@@ -45,7 +48,39 @@ impl Devices {
                 yes(entry.can_be_target()),
                 entry.about,
             );
+            if let Some(model) = &entry.model {
+                let ids: Vec<String> = model.ids.iter().map(Id::to_string).collect();
+                let ids = match ids.is_empty() {
+                    true => "any".to_owned(),
+                    false => ids.join(" "),
+                };
+                say!("{:14} ids {ids}, {} by itself", "", model.id);
+            }
+        }
+        if let Some(text) = without_models(&has, qemu.origin) {
+            say!("\n{text}");
         }
         Ok(Status::Good)
+    }
+}
+
+/// What becomes of drills with modelled devices when the QEMU at hand is too old for them.
+pub(super) fn without_models(has: &Capabilities, origin: Origin) -> Option<String> {
+    let lacks = |kind: &DeviceKind| catalogue::entry(*kind).is_modelled() && !has.has(*kind);
+    let lacking: Vec<&str> = catalogue::ALL
+        .into_iter()
+        .filter(lacks)
+        .map(|kind| catalogue::entry(kind).name)
+        .collect();
+    let names = lacking.join(", ");
+    match (lacking.is_empty(), origin) {
+        (true, _) => None,
+        (false, Origin::Path) => Some(format!(
+            "drills with {names} run in crashdrill's own QEMU, fetched when it is needed"
+        )),
+        (false, _) => Some(format!(
+            "drills with {names} are left out; {QEMU_VARIABLE}=fetched, or without it crashdrill's \
+             own QEMU where that on PATH is too old, runs them"
+        )),
     }
 }

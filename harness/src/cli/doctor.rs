@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 
+use super::devices::without_models;
 use super::progress::Shown;
 use super::{CliError, Context, Status};
 use crate::image::qemu::{self, Origin};
@@ -118,6 +119,9 @@ impl Doctor {
                             false => format!("all of the catalogue but {}", lacks.join(", ")),
                         };
                         say(true, "devices", text)?;
+                        if let Some(text) = without_models(&has, qemu.origin) {
+                            say(true, "models", text)?;
+                        }
                     }
                 }
                 match run::accelerator(&context.cache, &qemu, None) {

@@ -152,6 +152,8 @@ pub enum Status {
     Unread,
     /// By a signal, which is given.
     Interrupted(u8),
+    /// As QEMU did, which had the terminal.
+    Qemu(u8),
 }
 
 impl Status {
@@ -169,6 +171,7 @@ impl Status {
             Status::Input => 2,
             Status::Harness | Status::Unread => 3,
             Status::Interrupted(signal) => 128 + signal,
+            Status::Qemu(code) => code,
         }
     }
 }

@@ -12,9 +12,10 @@ use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
 use super::shuffle;
 use super::{CliError, Context, Status, width};
-use crate::machine::{Accel, AccelChoice};
+use crate::image::qemu::Origin;
+use crate::machine::Accel;
 use crate::report::{Compared, Finished, Grid, Terminal, Totals, write_json, write_junit};
-use crate::run::{self, DrillResult, HarnessError, Job, MissingImage, Shell};
+use crate::run::{self, DrillResult, HarnessError, Job, LeftOut, MissingImage, Prepared, Shell};
 use crate::scenario::Drill;
 use crate::snapshot::{Comparison, compare, exists, text};
 
@@ -166,22 +167,26 @@ impl Run {
                 job.postmortem = Some(self.keep_in.clone());
             }
         }
-        announce(&prepared.accel);
+        announce(&prepared);
         let runtime = run::runtime().map_err(CliError::harness)?;
-        runtime.block_on(self.drive(context, prepared.jobs, prepared.missing, &grids))
+        runtime.block_on(self.drive(context, prepared, &grids))
     }
 
     async fn drive(
         self,
         context: &Context,
-        jobs: Vec<Job>,
-        missing: Vec<MissingImage>,
+        prepared: Prepared,
         grids: &[Grid],
     ) -> Result<Status, CliError> {
         let mut signals = Signals::new()?;
         let begin = Instant::now();
-        let jobs: Vec<Arc<Job>> = jobs.into_iter().map(Arc::new).collect();
-        let lost: Vec<Finished> = missing.into_iter().flat_map(without_image).collect();
+        let jobs: Vec<Arc<Job>> = prepared.jobs.into_iter().map(Arc::new).collect();
+        let left_out: &[LeftOut] = &prepared.left_out;
+        let lost: Vec<Finished> = prepared
+            .missing
+            .into_iter()
+            .flat_map(without_image)
+            .collect();
         let ids = jobs.iter().map(|job| &job.drill.id);
         let ids = ids.chain(lost.iter().map(|drill| &drill.id));
         let mut terminal = Terminal::new(ids.map(ToString::to_string).collect());
@@ -210,12 +215,12 @@ impl Run {
         finished.sort_by_key(|(index, _)| *index);
         let finished: Vec<Finished> = finished.into_iter().map(|(_, drill)| drill).collect();
         terminal.grids(grids, &finished, width());
-        terminal.summary(&finished, begin.elapsed());
+        terminal.summary(&finished, left_out, begin.elapsed());
         if let Some(file) = &self.junit {
-            write_junit(file, &finished, begin.elapsed()).map_err(unwritable(file))?;
+            write_junit(file, &finished, left_out, begin.elapsed()).map_err(unwritable(file))?;
         }
         if let Some(file) = &self.json {
-            write_json(file, &finished).map_err(unwritable(file))?;
+            write_json(file, &finished, left_out).map_err(unwritable(file))?;
         }
         let totals = Totals::of(&finished);
         Ok(match (totals.failed, totals.changed) {
@@ -268,11 +273,23 @@ fn without_image(missing: MissingImage) -> impl Iterator<Item = Finished> {
     })
 }
 
-/// Says on which accelerator the drills run, and why.
-pub(super) fn announce(accel: &AccelChoice) {
+/// Says on which accelerator the drills run, and why, and which of them in another QEMU.
+pub(super) fn announce(prepared: &Prepared) {
+    let accel = &prepared.accel;
     match &accel.reason {
         Some(reason) => eprintln!("running under {}: {reason}", accel.accel),
         None => eprintln!("running under {}", accel.accel),
+    }
+    let version = |(major, minor, micro)| format!("{major}.{minor}.{micro}");
+    for job in &prepared.jobs {
+        if job.qemu.origin == Origin::Fetched && prepared.qemu.origin != Origin::Fetched {
+            eprintln!(
+                "{} runs in crashdrill's own QEMU {}: QEMU {} cannot have modelled devices",
+                job.drill.id,
+                version(job.qemu.version),
+                version(prepared.qemu.version)
+            );
+        }
     }
 }
 

@@ -109,7 +109,7 @@ impl Search {
             let result = match (prepared, bisection.answer().smallest) {
                 (Ok(prepared), _) => {
                     if trials.is_empty() {
-                        announce(&prepared.accel);
+                        announce(&prepared);
                         let id = drill.id.to_string();
                         self.say(&search_head(&id, &minimised, &values, width()))?;
                     }

@@ -48,7 +48,7 @@ pub(super) fn execute(
         Shell::No,
         &Shown::new(),
     )?;
-    announce(&prepared.accel);
+    announce(&prepared);
     let (jobs, orders) = different(prepared.jobs, seeds);
     let runtime = run::runtime().map_err(CliError::harness)?;
     runtime.block_on(drive_all(options, jobs, orders))

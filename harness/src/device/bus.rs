@@ -20,12 +20,20 @@ impl Bus {
     /// A device with this configuration space, on a bus with nothing else.
     pub fn new(config: ConfigSpace) -> Self {
         let (msi, msix) = config.vectors();
-        Self {
+        let mut bus = Self {
             memory: Memory::default(),
             interrupts: Interrupts::new(msi, msix),
             config,
             notes: Vec::new(),
-        }
+        };
+        bus.configured();
+        bus
+    }
+
+    /// To be called after each change of the configuration space: it may open or close the line.
+    pub(super) fn configured(&mut self) {
+        let open = self.config.mode() == Mode::Line && !self.config.line_disabled();
+        self.interrupts.open_line(open);
     }
 
     /// Reads the guest's memory.
@@ -68,7 +76,8 @@ impl Bus {
         self.config.mode()
     }
 
-    /// Sends the message of an MSI-X (or MSI) vector; nothing while the guest uses the line.
+    /// Sends the message of an MSI-X (or MSI) vector; nothing while the guest uses the line. One whose
+    /// entry is masked waits.
     pub fn message(&mut self, vector: u16) {
         let mode = self.config.mode();
         if self.config.masters() {
@@ -76,10 +85,11 @@ impl Bus {
         }
     }
 
-    /// Raises or lowers the interrupt line; it interrupts only while the guest uses it.
+    /// Raises or lowers the interrupt line; it interrupts only while the guest uses it, and as long
+    /// as it is raised. So it has to be lowered once the guest has heard: QEMU lowers its own when
+    /// the guest reaches for a BAR, and a handler that does not would be called for ever.
     pub fn line(&mut self, raised: bool) {
-        let open = self.config.mode() == Mode::Line && !self.config.line_disabled();
-        self.interrupts.line(raised && open);
+        self.interrupts.line(raised);
     }
 
     /// Something that a person would want to know of the device, such as a request that it does not

@@ -93,6 +93,7 @@ pub struct ConfigSpace {
     bars: [Option<Bar>; 6],
     /// The pointer that the next capability's offset goes to.
     tail: usize,
+    power: Option<usize>,
     msi: Option<usize>,
     msix: Option<usize>,
     express: Option<usize>,
@@ -115,6 +116,7 @@ impl ConfigSpace {
             reset: Box::new([0; SIZE]),
             bars: [None; 6],
             tail: CAPABILITIES,
+            power: None,
             msi: None,
             msix: None,
             express: None,
@@ -164,6 +166,7 @@ impl ConfigSpace {
     #[must_use]
     pub fn with_power_management(mut self, at: u8) -> Self {
         let at = self.capability(POWER_MANAGEMENT, at);
+        self.power = Some(at);
         // Version 3, no PME; the power state can be written.
         self.set(at + 2, 0x0003u16.to_le_bytes());
         self.open(at + 4, 0x0003u16.to_le_bytes());
@@ -261,9 +264,11 @@ impl ConfigSpace {
     }
 
     pub(super) fn read(&self, offset: usize, data: &mut [u8]) {
-        for (nth, byte) in data.iter_mut().enumerate() {
-            *byte = self.data.get(offset + nth).copied().unwrap_or(0xff);
-        }
+        let there = self.data.get(offset..).unwrap_or_default();
+        let count = there.len().min(data.len());
+        let (within, beyond) = data.split_at_mut(count);
+        within.copy_from_slice(&there[..count]);
+        beyond.fill(0xff);
     }
 
     pub(super) fn write(&mut self, offset: usize, data: &[u8]) -> Effect {
@@ -286,8 +291,11 @@ impl ConfigSpace {
         self.data = self.reset.clone();
     }
 
+    /// Whether it may reach memory, which is also how it sends messages: the guest lets it, and it
+    /// is not asleep.
     pub(super) fn masters(&self) -> bool {
-        self.data[COMMAND] & COMMAND_MASTER != 0
+        let awake = self.power.is_none_or(|at| self.data[at + 4] & 0x03 == 0);
+        awake && self.data[COMMAND] & COMMAND_MASTER != 0
     }
 
     pub(super) fn line_disabled(&self) -> bool {
@@ -304,3 +312,6 @@ impl ConfigSpace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

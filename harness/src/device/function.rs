@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::config::Effect;
-use super::interrupts::{Change, Mode};
+use super::interrupts::{Change, Mode, Trigger};
 use super::wire::{self, Action, CONFIG_REGION, Command, Data, Errno, SetInterrupts};
 use super::{Bus, ConfigSpace, Model};
 
@@ -100,9 +100,11 @@ impl Function {
         }
     }
 
+    /// But for the configuration space.
     fn reset(&mut self) {
         self.model.reset();
-        self.bus.interrupts.line(false);
+        self.bus.interrupts.reset();
+        self.bus.configured();
     }
 
     /// The size of a region, 0 where there is none.
@@ -117,10 +119,12 @@ impl Function {
         }
     }
 
-    /// Whether all of a range lies in a region.
+    /// Whether all of a range lies in a region, and is what a CPU would ask of a BAR for.
     fn within(&self, region: u32, offset: u64, count: usize) -> Result<(), Errno> {
+        let asked = region == CONFIG_REGION
+            || matches!(count, 1 | 2 | 4 | 8) && offset.is_multiple_of(count as u64);
         match offset.checked_add(count as u64) {
-            Some(end) if end <= self.region(region) => Ok(()),
+            Some(end) if asked && end <= self.region(region) => Ok(()),
             _ => Err(Errno::Invalid),
         }
     }
@@ -137,11 +141,10 @@ impl Function {
     fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
         self.within(region, offset, data.len())?;
         match region {
-            CONFIG_REGION => {
-                if self.bus.config.write(offset as usize, data) == Effect::Reset {
-                    self.reset();
-                }
-            }
+            CONFIG_REGION => match self.bus.config.write(offset as usize, data) {
+                Effect::Reset => self.reset(),
+                Effect::None => self.bus.configured(),
+            },
             bar => self.model.write(bar as u8, offset, data, &mut self.bus),
         }
         Ok(())
@@ -156,7 +159,9 @@ impl Function {
         let change = match (set.action, set.data) {
             (Action::Trigger, Data::None) if set.count == 0 => Change::Disable,
             (Action::Trigger, Data::Eventfds) => {
-                let mut triggers: Vec<_> = descriptors.into_iter().map(Some).collect();
+                let triggers = descriptors.into_iter().map(|it| Trigger::new(it).map(Some));
+                let triggers: Result<Vec<_>, _> = triggers.collect();
+                let mut triggers = triggers.map_err(|_| Errno::Invalid)?;
                 // Without a descriptor it means: none from now on.
                 if triggers.is_empty() && set.count <= self.bus.interrupts.count(mode) {
                     triggers.resize_with(set.count as usize, || None);

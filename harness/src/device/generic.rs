@@ -8,7 +8,23 @@ use crate::pci::{Region, Space, table_region};
 #[derive(Debug)]
 pub struct Generic;
 
+/// To what depth this is a device.
+pub const FIDELITY: &str = "its ids, BARs and MSI-X table are on the bus, and nothing answers in it: \
+    registers read as zero, and no driver can work with it";
+
 impl Generic {
+    /// What it shows where nothing else is said.
+    pub const USUAL: Identity = Identity {
+        // Of those that Red Hat leaves to anybody's experiments (QEMU's docs/specs/pci-ids.rst).
+        vendor: 0x1af4,
+        device: 0x10f0,
+        subvendor: 0,
+        subdevice: 0,
+        // Unassigned.
+        class: 0xff_0000,
+        revision: 0,
+    };
+
     /// Its configuration space, with an MSI-X table of so many entries in the last of `regions` that
     /// has room for it; 0 for none. Without regions, there is one for the table.
     pub fn config(

@@ -2,7 +2,9 @@
 //! (VFIO_PCI_INTX_IRQ_INDEX and so on).
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// Through which of its three ways a device interrupts now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,48 +18,121 @@ pub enum Mode {
 }
 
 /// Where a device's interrupts go.
-#[derive(Debug, Default)]
-pub struct Interrupts {
+#[derive(Debug)]
+pub(super) struct Interrupts {
     line: Line,
-    messages: Messages,
-    table: Messages,
+    messages: Vec<Vector>,
+    table: Vec<Vector>,
 }
 
-/// VFIO's interrupt line is level-triggered and masked by each interrupt until QEMU unmasks it.
+/// VFIO's interrupt line is level-triggered and masked by each interrupt until QEMU unmasks it,
+/// which it does when the guest has next reached for a BAR: QEMU cannot see the level itself.
 #[derive(Debug, Default)]
 struct Line {
-    trigger: Option<File>,
+    trigger: Option<Trigger>,
+    /// The device wants to interrupt.
     raised: bool,
+    /// The guest lets it.
+    open: bool,
     masked: bool,
 }
 
 impl Line {
+    fn change(&mut self, change: Change) -> Result<(), BadChange> {
+        match change {
+            Change::Triggers(triggers) => {
+                let [trigger] = <[_; 1]>::try_from(triggers).map_err(|_| BadChange)?;
+                self.trigger = trigger;
+                self.masked = false;
+            }
+            Change::Disable => self.trigger = None,
+            Change::Raise => self.trigger.iter_mut().for_each(Trigger::fire),
+            Change::Mask => self.masked = true,
+            Change::Unmask => self.masked = false,
+        }
+        self.signal();
+        Ok(())
+    }
+
     fn signal(&mut self) {
         if self.raised
+            && self.open
             && !self.masked
             && let Some(trigger) = &mut self.trigger
         {
             self.masked = true;
-            raise(trigger);
+            trigger.fire();
         }
     }
 }
 
-/// Eventfds by vector.
-#[derive(Debug, Default)]
-struct Messages(Vec<Option<File>>);
+impl Line {
+    /// An interrupt that QEMU has not heard of yet is none any more: it would be one that nobody
+    /// handles, and so goes on until the guest next reaches for a BAR.
+    fn take_back(&mut self) {
+        if self.masked
+            && let Some(trigger) = &mut self.trigger
+            && trigger.take_back()
+        {
+            self.masked = false;
+        }
+    }
+}
 
-/// An eventfd adds what is written. It cannot be full before 2^64 interrupts; what else QEMU may have
-/// handed over is its own loss.
-fn raise(trigger: &mut File) {
-    let _ = trigger.write(&1u64.to_ne_bytes());
+/// One message.
+#[derive(Debug, Default)]
+struct Vector {
+    trigger: Option<Trigger>,
+    /// Sent while its entry was masked, which is when QEMU has handed over nothing for it: it goes
+    /// out when the mask does (PCI Local Bus Specification 3.0, 6.8.2.10).
+    pending: bool,
+}
+
+impl Vector {
+    fn send(&mut self) {
+        match &mut self.trigger {
+            Some(trigger) => trigger.fire(),
+            None => self.pending = true,
+        }
+    }
+
+    fn set(&mut self, trigger: Option<Trigger>) {
+        self.trigger = trigger;
+        if self.trigger.is_some() && std::mem::take(&mut self.pending) {
+            self.send();
+        }
+    }
+}
+
+/// An eventfd, or whatever else QEMU has handed over for one: no write to it ever waits.
+#[derive(Debug)]
+pub(super) struct Trigger(File);
+
+impl Trigger {
+    pub(super) fn new(file: File) -> Result<Self, BadChange> {
+        match fcntl(&file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)) {
+            Ok(_) => Ok(Self(file)),
+            Err(_) => Err(BadChange),
+        }
+    }
+
+    /// An eventfd adds what is written (eventfd(2)), and has room for 2^64 interrupts. What else it
+    /// may be is QEMU's own loss.
+    fn fire(&mut self) {
+        let _ = self.0.write(&1u64.to_ne_bytes());
+    }
+
+    /// Whether there was something to take back: reading an eventfd resets it.
+    fn take_back(&mut self) -> bool {
+        self.0.read(&mut [0; 8]).is_ok_and(|read| read == 8)
+    }
 }
 
 /// What QEMU wants done to a range of a device's interrupts (VFIO_DEVICE_SET_IRQS).
 #[derive(Debug)]
 pub(super) enum Change {
     /// Signal these from now on; `None` for none.
-    Triggers(Vec<Option<File>>),
+    Triggers(Vec<Option<Trigger>>),
     /// Forget all of the index.
     Disable,
     /// Behave as if they had been raised.
@@ -74,12 +149,12 @@ pub(super) struct BadChange;
 
 impl Interrupts {
     /// For a device with so many MSI and MSI-X vectors.
-    pub fn new(msi: u16, msix: u16) -> Self {
-        let none = |count: u16| Messages((0..count).map(|_| None).collect());
+    pub(super) fn new(msi: u16, msix: u16) -> Self {
+        let vectors = |count: u16| (0..count).map(|_| Vector::default()).collect();
         Self {
             line: Line::default(),
-            messages: none(msi),
-            table: none(msix),
+            messages: vectors(msi),
+            table: vectors(msix),
         }
     }
 
@@ -87,8 +162,8 @@ impl Interrupts {
     pub(super) fn count(&self, mode: Mode) -> u32 {
         match mode {
             Mode::Line => 1,
-            Mode::Msi => self.messages.0.len() as u32,
-            Mode::MsiX => self.table.0.len() as u32,
+            Mode::Msi => self.messages.len() as u32,
+            Mode::MsiX => self.table.len() as u32,
         }
     }
 
@@ -104,59 +179,60 @@ impl Interrupts {
             return Err(BadChange);
         }
         let range = start as usize..end as usize;
-        let messages = match mode {
-            Mode::Line => return self.change_line(change),
+        let vectors = match mode {
+            Mode::Line => return self.line.change(change),
             Mode::Msi => &mut self.messages,
             Mode::MsiX => &mut self.table,
         };
         match change {
             Change::Triggers(triggers) if triggers.len() == range.len() => {
-                for (to, trigger) in messages.0[range].iter_mut().zip(triggers) {
-                    *to = trigger;
+                for (vector, trigger) in vectors[range].iter_mut().zip(triggers) {
+                    vector.set(trigger);
                 }
             }
             Change::Triggers(_) => return Err(BadChange),
-            Change::Disable => messages.0.iter_mut().for_each(|trigger| *trigger = None),
-            Change::Raise => messages.0[range].iter_mut().flatten().for_each(raise),
+            Change::Disable => vectors.iter_mut().for_each(|it| *it = Vector::default()),
+            Change::Raise => vectors[range].iter_mut().for_each(Vector::send),
             // QEMU masks entries of its table itself.
             Change::Mask | Change::Unmask => return Err(BadChange),
         }
         Ok(())
     }
 
-    fn change_line(&mut self, change: Change) -> Result<(), BadChange> {
-        match change {
-            Change::Triggers(mut triggers) => {
-                self.line.trigger = triggers.pop().flatten();
-                self.line.masked = false;
-                self.line.signal();
-            }
-            Change::Disable => self.line.trigger = None,
-            Change::Raise => self.line.trigger.iter_mut().for_each(raise),
-            Change::Mask => self.line.masked = true,
-            Change::Unmask => {
-                self.line.masked = false;
-                self.line.signal();
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the message of a vector; nothing where the guest has not asked for it.
+    /// Sends the message of a vector; nothing where there is no such vector.
     pub(super) fn message(&mut self, mode: Mode, vector: u16) {
-        let messages = match mode {
+        let vectors = match mode {
             Mode::Line => return,
             Mode::Msi => &mut self.messages,
             Mode::MsiX => &mut self.table,
         };
-        if let Some(Some(trigger)) = messages.0.get_mut(usize::from(vector)) {
-            raise(trigger);
+        if let Some(vector) = vectors.get_mut(usize::from(vector)) {
+            vector.send();
         }
     }
 
     /// Sets the level of the line.
     pub(super) fn line(&mut self, raised: bool) {
         self.line.raised = raised;
+        match raised {
+            true => self.line.signal(),
+            false => self.line.take_back(),
+        }
+    }
+
+    /// Whether the guest wants to be interrupted by the line.
+    pub(super) fn open_line(&mut self, open: bool) {
+        self.line.open = open;
         self.line.signal();
     }
+
+    /// Of a device that is reset, nothing is left to be sent. Where it goes is QEMU's to say.
+    pub(super) fn reset(&mut self) {
+        self.line.raised = false;
+        let all = self.messages.iter_mut().chain(&mut self.table);
+        all.for_each(|vector| vector.pending = false);
+    }
 }
+
+#[cfg(test)]
+mod tests;

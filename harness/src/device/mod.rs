@@ -8,27 +8,30 @@
 mod bus;
 mod config;
 mod function;
-mod generic;
+pub mod generic;
+pub mod i40e;
 mod interrupts;
 mod memory;
+pub mod mpt3sas;
+mod scsi;
 mod server;
-pub(crate) mod socket;
+mod socket;
 pub mod wire;
 
 pub use bus::Bus;
 pub use config::{Bar, ConfigSpace, Identity, MsiXLayout};
 pub use function::Function;
 pub use generic::Generic;
-pub use interrupts::{Interrupts, Mode};
-pub use memory::{Memory, Unreachable};
+pub use interrupts::Mode;
+pub use memory::Unreachable;
 pub use server::{DeviceError, Devices};
 
 /// What one kind of device does.
 ///
 /// After a crash the device goes on as the dead kernel left it: nothing resets it but the guest.
 pub trait Model: Send {
-    /// Reads registers of a BAR. QEMU asks for 1, 2, 4 or 8 bytes at a time; the range lies within
-    /// the BAR.
+    /// Reads registers of a BAR: 1, 2, 4 or 8 bytes, whose offset is a multiple of that. They lie
+    /// within the BAR.
     fn read(&mut self, bar: u8, offset: u64, data: &mut [u8], bus: &mut Bus);
 
     /// Writes registers of a BAR; as above.

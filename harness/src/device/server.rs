@@ -1,23 +1,23 @@
 //! The devices of one machine, each served by a thread of its own.
 //!
 //! A thread and not a task: a guest waits for every register that it reads, and the runtime's one
-//! thread is busy with consoles.
+//! thread is busy with consoles. It waits in plain system calls, as few as can be, and is told to
+//! end by shutting down the socket that it waits at.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::socket::{MsgFlags, Shutdown, recvmsg, shutdown};
 use tokio::sync::mpsc;
 
 use super::function::Function;
-use super::socket::{Directory, Name};
-use super::wire::{Command, Garbled, HEADER, Header, MAX_DESCRIPTORS};
+use super::socket;
+use super::wire::{Command, Garbled, HEADER, Header, MAX_DESCRIPTORS, MAX_MESSAGE};
 
 /// A modelled device that failed. The guest goes on without it, so what comes of the drill is none
 /// of the guest's doing.
@@ -27,7 +27,6 @@ pub struct DeviceError {
     /// QEMU's id of it.
     pub device: String,
     /// How.
-    #[source]
     pub problem: Problem,
 }
 
@@ -48,58 +47,70 @@ pub enum Problem {
 /// The devices of one machine. When this is dropped, they are gone.
 #[derive(Debug)]
 pub struct Devices {
-    directory: Directory,
-    threads: Vec<JoinHandle<()>>,
-    /// Closed, it tells the threads to end.
-    stop: Option<OwnedFd>,
+    served: Vec<Served>,
     failures: mpsc::UnboundedReceiver<DeviceError>,
     notes: mpsc::UnboundedReceiver<(String, Vec<String>)>,
+}
+
+#[derive(Debug)]
+struct Served {
+    /// What QEMU connects to.
+    name: OwnedFd,
+    waits: Arc<Waits>,
+    /// `None` once it has ended.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Devices {
     /// Begins to serve these, by QEMU's ids.
     ///
     /// # Errors
-    /// No directory, descriptor or thread left.
+    /// No socket, descriptor or thread left.
     pub fn start(functions: Vec<(String, Function)>) -> io::Result<Self> {
-        let directory = Directory::new()?;
-        let (stopped, stop) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let (tell, failures) = mpsc::unbounded_channel();
         let (note, notes) = mpsc::unbounded_channel();
         let mut devices = Self {
-            directory,
-            threads: Vec::new(),
-            stop: Some(stop),
+            served: Vec::new(),
             failures,
             notes,
         };
         for (device, mut function) in functions {
-            let (listener, name) = devices.directory.listen(&device)?;
-            let stopped = stopped.try_clone()?;
+            let (listener, name) = socket::listener()?;
+            let waits = Arc::new(Waits::at(&listener)?);
             let (tell, note) = (tell.clone(), note.clone());
-            let thread = std::thread::Builder::new().name(device.clone());
-            devices.threads.push(thread.spawn(move || {
-                let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    serve(&listener, name, &mut function, stopped.as_fd())
-                }));
-                let problem = match served {
-                    Ok(Ok(())) => None,
-                    Ok(Err(problem)) => Some(problem),
-                    Err(panic) => Some(Problem::Panicked(said(&*panic))),
-                };
-                // Nobody listens any more when the drill is over.
-                let _ = note.send((device.clone(), function.notes()));
-                if let Some(problem) = problem {
-                    let _ = tell.send(DeviceError { device, problem });
+            let thread = std::thread::Builder::new().name(device.clone()).spawn({
+                let waits = Arc::clone(&waits);
+                move || {
+                    let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        serve(listener, &mut function, &waits)
+                    }));
+                    let problem = match served {
+                        Ok(Ok(())) => None,
+                        Ok(Err(problem)) => Some(problem),
+                        Err(panic) => Some(Problem::Panicked(said(&*panic))),
+                    };
+                    // Nobody listens any more when the drill is over.
+                    let _ = note.send((device.clone(), function.notes()));
+                    if let Some(problem) = problem {
+                        let _ = tell.send(DeviceError { device, problem });
+                    }
+                    // A guest that waits for the device gets an answer at last: it is not there.
+                    waits.end();
                 }
-            })?);
+            })?;
+            devices.served.push(Served {
+                name,
+                waits,
+                thread: Some(thread),
+            });
         }
         Ok(devices)
     }
 
-    /// Where QEMU finds the sockets: see [`super::socket`].
-    pub fn directory(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
+    /// What QEMU has to inherit to find them ([`crate::machine::Inputs::devices`]), in the order
+    /// in which they were given.
+    pub fn names(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.served.iter().map(|served| served.name.as_fd())
     }
 
     /// Comes back when a device fails, and not otherwise. Cancel safe.
@@ -111,20 +122,28 @@ impl Devices {
     }
 
     /// Ends them all; gives what each had to say, by id.
-    pub fn end(mut self) -> Vec<(String, Vec<String>)> {
+    ///
+    /// # Errors
+    /// One has failed, and [`Self::fails`] has not said so.
+    pub fn end(mut self) -> Result<Vec<(String, Vec<String>)>, DeviceError> {
         self.join();
+        if let Ok(error) = self.failures.try_recv() {
+            return Err(error);
+        }
         let mut notes = Vec::new();
         while let Ok(of_one) = self.notes.try_recv() {
             notes.push(of_one);
         }
-        notes
+        Ok(notes)
     }
 
     fn join(&mut self) {
-        self.stop = None;
-        for thread in self.threads.drain(..) {
-            // Its panic has been told.
-            let _ = thread.join();
+        self.served.iter().for_each(|served| served.waits.end());
+        for served in &mut self.served {
+            if let Some(thread) = served.thread.take() {
+                // Its panic has been told.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -135,6 +154,39 @@ impl Drop for Devices {
     }
 }
 
+/// The socket that a device's thread waits at: for QEMU to come, to speak, or to listen.
+#[derive(Debug)]
+struct Waits(Mutex<Option<OwnedFd>>);
+
+impl Waits {
+    fn at(socket: &UnixListener) -> io::Result<Self> {
+        Ok(Self(Mutex::new(Some(socket.try_clone()?.into()))))
+    }
+
+    /// From now on at this one; `false` when it is time to end.
+    fn turn_to(&self, socket: &UnixStream) -> io::Result<bool> {
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits.is_some() {
+            *waits = Some(socket.try_clone()?.into());
+        }
+        Ok(waits.is_some())
+    }
+
+    /// Ends the waiting, now and for ever.
+    fn end(&self) {
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(socket) = waits.take() {
+            // QEMU may have gone, which is an end as well.
+            let _ = shutdown(socket.as_raw_fd(), Shutdown::Both);
+        }
+    }
+
+    fn ended(&self) -> bool {
+        let waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.is_none()
+    }
+}
+
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
@@ -142,30 +194,30 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Serves one device from QEMU's connection to its end.
-fn serve(
-    listener: &UnixListener,
-    name: Name,
-    function: &mut Function,
-    stopped: BorrowedFd<'_>,
-) -> Result<(), Problem> {
-    if !readable(listener.as_fd(), stopped)? {
+fn serve(listener: UnixListener, function: &mut Function, waits: &Waits) -> Result<(), Problem> {
+    let mut socket = match listener.accept() {
+        Ok((socket, _)) => socket,
+        Err(_) if waits.ended() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !waits.turn_to(&socket)? {
         return Ok(());
     }
-    let (mut socket, _) = listener.accept()?;
-    drop(name);
-    let mut body = Vec::new();
+    // One device, one QEMU: whoever else is waiting is turned away.
+    drop(listener);
+    let mut message = [0; MAX_MESSAGE];
+    let (begin, rest) = message.split_at_mut(HEADER);
     loop {
         let mut descriptors = Vec::new();
-        let mut header = [0; HEADER];
-        if !receive(&socket, &mut header, &mut descriptors, stopped)? {
+        if !receive(&socket, begin, &mut descriptors)? {
             return Ok(());
         }
-        let header = Header::parse(&header)?;
-        body.resize(header.body, 0);
-        if !receive(&socket, &mut body, &mut descriptors, stopped)? {
+        let header = Header::parse(begin.first_chunk().unwrap_or(&[0; HEADER]))?;
+        let body = &mut rest[..header.body];
+        if !receive(&socket, body, &mut descriptors)? {
             return Ok(());
         }
-        let result = Command::parse(&header, &body)
+        let result = Command::parse(&header, body)
             .and_then(|command| function.execute(command, descriptors));
         if header.wants_reply() {
             let reply = header.reply(result.as_deref().map_err(|errno| *errno));
@@ -183,58 +235,61 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset)
 }
 
-/// Waits until there is something to read; `false` when it is time to end.
-fn readable(fd: BorrowedFd<'_>, stopped: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut both = [
-        PollFd::new(fd, PollFlags::POLLIN),
-        PollFd::new(stopped, PollFlags::POLLIN),
-    ];
-    loop {
-        match poll(&mut both, PollTimeout::NONE) {
-            Ok(_) => return Ok(both[1].any() != Some(true)),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
 /// Fills `into`, with the descriptors that come along; `false` when QEMU has gone, or it is time to
 /// end.
 fn receive(
     socket: &UnixStream,
     into: &mut [u8],
     descriptors: &mut Vec<File>,
-    stopped: BorrowedFd<'_>,
-) -> io::Result<bool> {
+) -> Result<bool, Problem> {
     let mut done = 0;
     while done < into.len() {
-        if !readable(socket.as_fd(), stopped)? {
-            return Ok(false);
-        }
-        let mut space = cmsg_space!([RawFd; MAX_DESCRIPTORS]);
+        let mut control = vec![0; CONTROL];
         let mut slices = [IoSliceMut::new(&mut into[done..])];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags);
-        let message = match message {
-            Ok(message) => message,
+        let fd = socket.as_raw_fd();
+        let (read, flags) = match recvmsg::<()>(fd, &mut slices, Some(&mut control), flags) {
+            Ok(message) => (message.bytes, message.flags),
             Err(Errno::EINTR) => continue,
             Err(Errno::ECONNRESET) => return Ok(false),
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(Problem::Channel(errno.into())),
         };
-        for control in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(received) = control {
-                // SAFETY: the kernel has just made these for this process, and nobody else has
-                // heard of them.
-                let owned = received
-                    .into_iter()
-                    .map(|fd| unsafe { File::from_raw_fd(fd) });
-                descriptors.extend(owned);
-            }
+        descriptors.extend(received(&control));
+        if descriptors.len() > MAX_DESCRIPTORS {
+            return Err(Garbled::Descriptors.into());
         }
-        match message.bytes {
+        if flags.contains(MsgFlags::MSG_CTRUNC) {
+            return Err(Problem::Channel(Errno::EMFILE.into()));
+        }
+        match read {
             0 => return Ok(false),
             read => done += read,
         }
     }
     Ok(true)
 }
+
+/// cmsghdr: a length, a level, a type.
+const CONTROL_HEADER: usize = size_of::<usize>() + 2 * size_of::<RawFd>();
+/// One more than may come, to tell too many.
+const CONTROL: usize = CONTROL_HEADER + (MAX_DESCRIPTORS + 1) * size_of::<RawFd>();
+
+/// The descriptors that recvmsg(2) has made, all of them even where it had room for some only: nix
+/// would leave those open. `control` was zero before.
+fn received(control: &[u8]) -> impl Iterator<Item = File> {
+    let length = control
+        .first_chunk()
+        .map_or(0, |it| usize::from_ne_bytes(*it));
+    let descriptors = control.get(CONTROL_HEADER..).unwrap_or_default();
+    let count = length.saturating_sub(CONTROL_HEADER) / size_of::<RawFd>();
+    // SCM_RIGHTS is the only kind that comes unasked.
+    let descriptors = descriptors.as_chunks().0.iter().take(count);
+    descriptors.map(|bytes| {
+        let fd = RawFd::from_ne_bytes(*bytes);
+        // SAFETY: the kernel has just made it for this process, and nobody else has heard of it.
+        unsafe { File::from_raw_fd(fd) }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,12 @@
 
 /// Bytes of a message's header.
 pub const HEADER: usize = 16;
-/// What one message may move, in bytes; told to QEMU when it connects.
-pub const MAX_TRANSFER: usize = 1 << 20;
-/// The largest message: a write of that much, or a list of capabilities.
-pub const MAX_MESSAGE: usize = MAX_TRANSFER + 4096;
+/// What one message may move, in bytes; told to QEMU when it connects. The most that it asks for is
+/// a whole configuration space.
+pub const MAX_TRANSFER: usize = 4096;
+/// The largest message: a write of that much, a list of capabilities, or a byte for each of 2048
+/// vectors.
+pub const MAX_MESSAGE: usize = 2 * MAX_TRANSFER;
 /// Descriptors that may come with one message; told to QEMU when it connects, which takes no more
 /// for an answer (hw/vfio-user/protocol.h, VFIO_USER_MAX_MAX_FDS).
 pub const MAX_DESCRIPTORS: usize = 16;
@@ -42,6 +44,9 @@ pub enum Garbled {
     /// A server sends no commands, so nobody replies to any.
     #[error("a reply where a command was expected")]
     Reply,
+    /// More than were agreed upon.
+    #[error("more than {MAX_DESCRIPTORS} descriptors with one message")]
+    Descriptors,
 }
 
 impl Header {
@@ -329,11 +334,11 @@ pub fn region_info(index: u32, size: u64) -> Vec<u8> {
 pub fn interrupt_info(index: u32, count: u32) -> Vec<u8> {
     const EVENTFD: u32 = 1;
     const MASKABLE_AUTOMASKED: u32 = 2 | 4;
-    const NO_RESIZE: u32 = 8;
+    // Not VFIO_IRQ_INFO_NORESIZE: QEMU would take all vectors back for each one that it adds.
     let flags = match (index, count) {
         (_, 0) => 0,
         (0, _) => EVENTFD | MASKABLE_AUTOMASKED,
-        _ => EVENTFD | NO_RESIZE,
+        _ => EVENTFD,
     };
     words(&[16, flags, index, count])
 }
@@ -378,3 +383,6 @@ impl Fields<'_> {
         u64::from_le_bytes(self.bytes(at))
     }
 }
+
+#[cfg(test)]
+mod tests;

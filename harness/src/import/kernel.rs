@@ -122,7 +122,7 @@ fn usual(flavour: Flavour) -> Kernel {
 /// What to put into images/ so that the drill runs on their kernel.
 fn how_to_have(release: &Release) -> Vec<String> {
     let mut lines = vec![format!(
-        "to drill theirs, write images/their-kernel.yaml and `image: their-kernel` here:"
+        "To drill theirs, write images/their-kernel.yaml, and `image: their-kernel` here:"
     )];
     let mut more = |line: &str| lines.push(line.to_owned());
     more("  name: their-kernel");

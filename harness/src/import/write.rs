@@ -9,7 +9,7 @@ use super::facts::{Facts, LogKind};
 use super::kernel::{self, Image};
 use super::private::Scrubber;
 use super::scale::{self, Chosen};
-use super::yaml::{Yaml, device, kind_of, quoted};
+use super::yaml::{Yaml, device, kind_of, quoted, sentence};
 use super::{Host, ImportError, Offered, Options};
 use crate::diagnose::Reader;
 use crate::kdump::crashkernel::Crashkernel;
@@ -219,12 +219,28 @@ fn lost(decided: &Decided) -> Vec<String> {
     lost.extend(scaled.into_iter().flatten().cloned());
     lost.extend(decided.kdump.lost.iter().cloned());
     lost.extend(decided.devices.target.clone());
+    // What several have in common is said once.
+    let mut alike: Vec<(&Row, Vec<String>)> = Vec::new();
     for row in &decided.devices.rows {
-        if let Some(stands) = &row.stands
-            && !row.lost.is_empty()
-        {
-            lost.push(format!("{stands} for {}: {}", named(row), row.lost));
+        if row.stands.is_none() || row.lost.is_empty() {
+            continue;
         }
+        let same = |(other, _): &&mut (&Row, Vec<String>)| {
+            other.stands == row.stands && other.driver == row.driver && other.lost == row.lost
+        };
+        match alike.iter_mut().find(same) {
+            Some((_, places)) => places.push(places_of(row)),
+            None => alike.push((row, vec![places_of(row)])),
+        }
+    }
+    for (row, places) in alike {
+        let stands = row.stands.as_deref().unwrap_or_default();
+        let what = row.driver.as_deref().unwrap_or(&row.what);
+        let at = places.join(", ");
+        lost.push(printable(&format!(
+            "{stands} for {what} at {at}: {}",
+            row.lost
+        )));
     }
     let out = decided
         .devices
@@ -239,13 +255,12 @@ fn lost(decided: &Decided) -> Vec<String> {
     lost
 }
 
-/// `i40e at 0000:3b:00.0`.
-fn named(row: &Row) -> String {
-    let what = row.driver.as_deref().unwrap_or(&row.what);
+/// `3b:00.0 to 3b:00.3`.
+fn places_of(row: &Row) -> String {
     match row.at.as_slice() {
-        [] => what.to_owned(),
-        [one] => format!("{what} at {one}"),
-        [first, .., last] => format!("{what} at {first} to {last}"),
+        [] => "no place".to_owned(),
+        [one] => one.short(),
+        [first, .., last] => format!("{} to {}", first.short(), last.short()),
     }
 }
 
@@ -254,7 +269,12 @@ fn text(facts: &Facts, decided: &Decided, lost: &[String], options: &Options) ->
     head(facts, decided, options, &mut yaml);
     yaml.line(0, &format!("name: {}", options.name));
     yaml.line(0, &format!("about: {}", quoted(&about(facts, decided))));
-    for line in &decided.image.comment {
+    let (said, manifest) = match decided.image.comment.split_first() {
+        Some((said, manifest)) => (sentence(std::slice::from_ref(said)), manifest),
+        None => (String::new(), [].as_slice()),
+    };
+    yaml.comment(0, &said);
+    for line in manifest {
         yaml.comment(0, line);
     }
     yaml.line(0, &format!("image: {}", decided.image.name));
@@ -345,7 +365,10 @@ fn head(facts: &Facts, decided: &Decided, options: &Options, yaml: &mut Yaml) {
         /// More are in `--explain`.
         const SHOWN: usize = 12;
         for row in out.iter().take(SHOWN) {
-            yaml.comment(0, &printable(&format!("  {}: {}", named(row), row.lost)));
+            yaml.comment(
+                0,
+                &printable(&format!("  {} {}: {}", places_of(row), row.what, row.lost)),
+            );
         }
         if out.len() > SHOWN {
             yaml.comment(
@@ -382,7 +405,7 @@ fn machine(decided: &Decided, yaml: &mut Yaml) {
         if line.device.target
             && let Some(target) = &decided.devices.target
         {
-            yaml.comment(2, target);
+            yaml.comment(2, &sentence(std::slice::from_ref(target)));
         }
         yaml.line(2, &device(&line.device));
     }
@@ -427,7 +450,7 @@ fn first_kernel(decided: &Decided, yaml: &mut Yaml) {
 fn kdump(decided: &Decided, yaml: &mut Yaml) {
     let Drilled { kdump, comment, .. } = &decided.kdump;
     for line in comment {
-        yaml.comment(0, line);
+        yaml.comment(0, &sentence(std::slice::from_ref(line)));
     }
     yaml.line(0, "kdump:");
     yaml.line(1, &format!("flavour: {}", kdump.flavour));

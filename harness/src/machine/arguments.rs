@@ -28,8 +28,8 @@ pub struct Files {
     pub medium: Option<PathBuf>,
     /// The cable of the network device that the dump goes to.
     pub link: Link,
-    /// Where the sockets of modelled devices lie, each by its function's id.
-    pub devices: PathBuf,
+    /// One socket for each of [`MachinePlan::models`], in that order.
+    pub devices: Vec<PathBuf>,
     /// ttyS0, both ways.
     pub serial: Chardev,
     /// /init's reports, out only.
@@ -67,7 +67,7 @@ impl Chardev {
 
 /// Everything after the program's name (and after the firmware's location, which belongs to the
 /// program). A disk without a file in `files` goes without its `-blockdev`, and QEMU refuses it by
-/// name.
+/// name; so it does a modelled device without a socket.
 pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
     let mut list = List::default();
     // Nothing that the plan does not name: no default devices, no configuration of the host's user.
@@ -120,13 +120,14 @@ pub fn arguments(plan: &MachinePlan, files: &Files) -> Vec<OsString> {
     }
 
     let mut disks = files.disks.iter();
+    let mut devices = files.devices.iter();
     for function in &plan.functions {
         let file = match &function.disk {
             Some(disk) if disk.backing == Backing::File => disks.next(),
             _ => None,
         };
         if entry(function.kind).is_modelled() {
-            list.option("-device", modelled(plan, function, &files.devices));
+            list.option("-device", modelled(plan, function, devices.next()));
             continue;
         }
         if plan.is_linked(function) {
@@ -298,18 +299,30 @@ fn bus(plan: &MachinePlan) -> &'static str {
     }
 }
 
+/// How long QEMU waits for a modelled device, in milliseconds. By its own 5 s a busy host's other
+/// drills could keep a device's thread from answering in time, and QEMU loses its place in the
+/// channel when the answer comes later (hw/vfio-user/proxy.c, vfio_user_send_wait). A device that
+/// never answers is the drill's limits' to end.
+const DEVICE_TIMEOUT: u32 = 24 * 60 * 60 * 1000;
+
 /// A function that lives in crashdrill. QEMU takes the address of a socket in JSON alone.
-fn modelled(plan: &MachinePlan, function: &PlacedFunction, sockets: &Path) -> String {
-    let socket = sockets.join(function.id());
-    serde_json::json!({
+fn modelled(plan: &MachinePlan, function: &PlacedFunction, socket: Option<&PathBuf>) -> String {
+    let socket = socket.map(|path| {
+        let path = path.to_string_lossy();
+        serde_json::json!({ "type": "unix", "path": path })
+    });
+    let mut device = serde_json::json!({
         "driver": entry(function.kind).qemu[0],
         "id": function.id(),
         "bus": bus(plan),
         "addr": address(function),
         "multifunction": function.multifunction,
-        "socket": { "type": "unix", "path": socket.to_string_lossy() },
-    })
-    .to_string()
+        "x-msg-timeout": DEVICE_TIMEOUT,
+    });
+    if let Some(socket) = socket {
+        device["socket"] = socket;
+    }
+    device.to_string()
 }
 
 /// The PCI function itself, without the drive.

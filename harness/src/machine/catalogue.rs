@@ -2,7 +2,7 @@
 //!
 //! Table sizes and their limits were tried on QEMU 7.2 and 11.1.3, which refuse anything beyond.
 
-use crate::pci::{Class, Id, Revision};
+use crate::pci::Id;
 use crate::scenario::identity::Ids;
 use crate::scenario::model::DeviceKind;
 use crate::scenario::{DeviceFacts, TableRule};
@@ -42,16 +42,8 @@ pub struct Model {
     pub ids: &'static [Id],
     /// The usual one.
     pub id: Id,
-    /// Subsystem.
-    pub subsystem: Id,
-    /// Class.
-    pub class: Class,
-    /// Revision.
-    pub revision: Revision,
     /// It is a card with one port or several.
     pub ports: bool,
-    /// How deep the model goes, for the outcome.
-    pub depth: &'static str,
 }
 
 /// The rule for a device's MSI-X table.
@@ -451,13 +443,7 @@ static GENERIC: Entry = Entry {
         ids: &[],
         // Of those that Red Hat leaves to anybody's experiments (QEMU's docs/specs/pci-ids.rst).
         id: Id::new(0x1af4, 0x10f0),
-        subsystem: Id::new(0, 0),
-        // Unassigned.
-        class: Class::new(0xff, 0, 0),
-        revision: Revision(0),
         ports: false,
-        depth: "on the bus with its ids, regions and MSI-X table; no driver, and nothing answers in \
-                it: registers read as zero",
     }),
 };
 
@@ -475,12 +461,7 @@ static I40E: Entry = Entry {
     model: Some(Model {
         ids: &X710,
         id: X710[0],
-        subsystem: Id::new(0x8086, 0x0001),
-        class: Class::new(0x02, 0x00, 0),
-        revision: Revision(0x02),
         ports: true,
-        depth: "the unmodified driver finds it, takes its vectors and sees its link; no packets go \
-                through it",
     }),
 };
 
@@ -511,17 +492,12 @@ static MPT3SAS: Entry = Entry {
     model: Some(Model {
         ids: &SAS3,
         id: SAS3[0],
-        subsystem: Id::new(0x1000, 0x30e0),
-        class: Class::new(0x01, 0x07, 0),
-        revision: Revision(0x02),
         ports: false,
-        depth: "the unmodified driver initialises it, takes its vectors, and reads and writes one \
-                SAS disk through it; no expanders, no RAID, no errors of the medium",
     }),
 };
 
-/// SAS3008, SAS3004, the SAS3108s and SAS3216 (drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h).
-static SAS3: [Id; 7] = [
+/// SAS3008, SAS3004, the SAS3108s, SAS3216 and SAS3224 (drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h).
+static SAS3: [Id; 8] = [
     Id::new(0x1000, 0x0097),
     Id::new(0x1000, 0x0096),
     Id::new(0x1000, 0x0090),
@@ -529,10 +505,11 @@ static SAS3: [Id; 7] = [
     Id::new(0x1000, 0x0094),
     Id::new(0x1000, 0x0095),
     Id::new(0x1000, 0x00c9),
+    Id::new(0x1000, 0x00c4),
 ];
 
 /// The device that lives in another process: QEMU 10.1 and newer.
-const VFIO_USER: &str = "vfio-user-pci";
+pub(super) const VFIO_USER: &str = "vfio-user-pci";
 
 /// QEMU's VIRTIO_QUEUE_MAX: virtqueues that one virtio device may have. virtio-scsi spends two of
 /// them on control and events, virtio-blk none; both add one vector for configuration changes.

@@ -87,13 +87,13 @@ pub struct PlacedFunction {
 pub struct Shown {
     /// Vendor and device.
     pub id: Id,
-    /// Subsystem.
-    pub subsystem: Id,
-    /// Class.
-    pub class: Class,
-    /// Revision.
-    pub revision: Revision,
-    /// Regions of registers, where the scenario states them.
+    /// Subsystem; the model has a usual one.
+    pub subsystem: Option<Id>,
+    /// Class; likewise.
+    pub class: Option<Class>,
+    /// Revision; likewise.
+    pub revision: Option<Revision>,
+    /// Regions of registers; likewise.
     pub regions: Option<Vec<Region>>,
     /// It has the MSI capability.
     pub msi: bool,
@@ -315,10 +315,15 @@ impl MachinePlan {
         self.functions.iter().find(|function| function.target)
     }
 
-    /// Whether some of its functions live in crashdrill and not in QEMU.
+    /// Functions that live in crashdrill and not in QEMU, in the order of [`super::Files::devices`].
+    pub fn models(&self) -> impl Iterator<Item = &PlacedFunction> {
+        let functions = self.functions.iter();
+        functions.filter(|function| entry(function.kind).is_modelled())
+    }
+
+    /// Whether there are any.
     pub fn has_models(&self) -> bool {
-        let mut functions = self.functions.iter();
-        functions.any(|function| entry(function.kind).is_modelled())
+        self.models().next().is_some()
     }
 
     /// Whether a function is the network device that the dump goes to.
@@ -457,9 +462,9 @@ fn table(
 fn shown(device: &model::Device, usual: &catalogue::Model, port: u8) -> Shown {
     Shown {
         id: device.id.unwrap_or(usual.id),
-        subsystem: device.subsystem.unwrap_or(usual.subsystem),
-        class: device.class.unwrap_or(usual.class),
-        revision: device.rev.unwrap_or(usual.revision),
+        subsystem: device.subsystem,
+        class: device.class,
+        revision: device.rev,
         regions: device.bars.clone(),
         msi: device.msi,
         port,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::catalogue::{ALL, entry};
+use super::catalogue::{ALL, VFIO_USER, entry};
 use super::plan::{Accel, MachinePlan};
 use super::process::{MachineError, Process, channel};
 use super::qmp::{QemuVersion, Qmp, QmpError};
@@ -57,6 +57,13 @@ pub enum Lacking {
          every CPU vectors of its own"
     )]
     X2apic(QemuVersion),
+}
+
+impl Lacking {
+    /// Whether it is what devices need that crashdrill itself is: QEMU has it since 10.1.
+    pub fn is_for_models(&self) -> bool {
+        matches!(self, Self::Device { device, .. } if *device == VFIO_USER)
+    }
 }
 
 impl Capabilities {

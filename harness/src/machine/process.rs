@@ -32,7 +32,6 @@ use super::delays::Delays;
 use super::link::Link;
 use super::plan::MachinePlan;
 use super::qmp::{Qmp, QmpError, Shutdown};
-use crate::device::socket;
 
 /// How long QEMU may take to greet: it answers in 0.1 s on an idle host.
 /// But QEMU 11 takes 24 s to build 240 virtio devices, where 7.2 takes 0.3 s.
@@ -98,8 +97,8 @@ pub struct Inputs<'a> {
     /// The cable's end, for the network device that the dump goes to. Without one, nobody is at
     /// the other end.
     pub link: Option<BorrowedFd<'a>>,
-    /// The directory with the sockets of modelled devices, if there are any.
-    pub devices: Option<BorrowedFd<'a>>,
+    /// One socket for each of [`MachinePlan::models`], in that order.
+    pub devices: Vec<Input<'a>>,
     /// An [`outlet`] that the monitor may have it write to. Without one, it has none.
     pub outlet: Option<BorrowedFd<'a>>,
 }
@@ -222,7 +221,7 @@ impl Machine {
                 Some(end) => Link::Socket(end.as_raw_fd()),
                 None => Link::Nobody,
             },
-            devices: inputs.devices.map(socket::path).unwrap_or_default(),
+            devices: inputs.devices.iter().map(Input::path).collect(),
             serial: Chardev::File(fd_path(their_serial.as_raw_fd())),
             reports: Chardev::File(fd_path(their_reports.as_raw_fd())),
             qmp: Some(Chardev::Socket(their_qmp.as_raw_fd())),
@@ -231,9 +230,9 @@ impl Machine {
             .into_iter()
             .chain(&inputs.disks)
             .chain(&inputs.medium)
+            .chain(&inputs.devices)
             .filter_map(Input::fd)
             .chain(inputs.link.map(|end| end.as_raw_fd()))
-            .chain(inputs.devices.map(|directory| directory.as_raw_fd()))
             .chain(inputs.outlet.map(|end| end.as_raw_fd()))
             .collect();
         inherited.extend([&their_serial, &their_reports, &their_qmp].map(OwnedFd::as_raw_fd));

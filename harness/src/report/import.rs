@@ -71,8 +71,8 @@ fn cpus(count: u16) -> String {
 fn cells(row: &Row) -> [String; 6] {
     let at = match row.at.as_slice() {
         [] => "-".to_owned(),
-        [one] => one.to_string(),
-        [first, .., last] => format!("{first}-{}", last.slot.function),
+        [one] => one.short(),
+        [first, .., last] => format!("{}-{}", first.short(), last.slot.function),
     };
     let number = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
     [

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Finished, Totals};
+use crate::run::LeftOut;
 use crate::scenario::model::Expect;
 use crate::snapshot::Comparison;
 use crate::verdict::outcome::{Outcome, Phase};
@@ -18,6 +19,16 @@ struct Run<'a> {
     changed: usize,
     failed: usize,
     drills: Vec<Drill<'a>>,
+    left_out: Vec<Skipped<'a>>,
+}
+
+/// A drill that was not run.
+#[derive(Serialize)]
+struct Skipped<'a> {
+    scenario: &'a str,
+    variant: Option<&'a str>,
+    image: Option<&'a str>,
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -47,7 +58,7 @@ struct Mark<'a> {
 }
 
 /// Writes the run to `file`.
-pub fn write_json(file: &Path, finished: &[Finished]) -> io::Result<()> {
+pub fn write_json(file: &Path, finished: &[Finished], left_out: &[LeftOut]) -> io::Result<()> {
     let totals = Totals::of(finished);
     let run = Run {
         format: 1,
@@ -55,10 +66,20 @@ pub fn write_json(file: &Path, finished: &[Finished]) -> io::Result<()> {
         changed: totals.changed,
         failed: totals.failed,
         drills: finished.iter().map(drill).collect(),
+        left_out: left_out.iter().map(skipped).collect(),
     };
     let mut text = serde_json::to_string_pretty(&run)?;
     text.push('\n');
     std::fs::write(file, text)
+}
+
+fn skipped(left_out: &LeftOut) -> Skipped<'_> {
+    Skipped {
+        scenario: &left_out.id.scenario,
+        variant: left_out.id.variant.as_deref(),
+        image: left_out.id.image.as_deref(),
+        why: &left_out.why,
+    }
 }
 
 fn drill(finished: &Finished) -> Drill<'_> {

@@ -7,19 +7,26 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Finished, answer, seconds};
-use crate::run::Began;
+use crate::run::{Began, LeftOut};
 use crate::scenario::DrillId;
 use crate::snapshot::{Comparison, diff};
 
 /// Writes the run to `file`: a suite a scenario, with the image where that is not the scenario's own,
-/// and a case a variant. A changed outcome, or another one than the scenario expects, is a
-/// failure, a failure of the harness an error.
-pub fn write_junit(file: &Path, finished: &[Finished], elapsed: Duration) -> io::Result<()> {
+/// and a case a variant. A changed outcome, or another one than the scenario expects, is a failure, a
+/// failure of the harness an error, and a drill that was left out is skipped.
+pub fn write_junit(
+    file: &Path,
+    finished: &[Finished],
+    left_out: &[LeftOut],
+    elapsed: Duration,
+) -> io::Result<()> {
     let mut report = Report::new("crashdrill");
     report.set_time(elapsed);
     let mut suites: Vec<TestSuite> = Vec::new();
-    for drill in finished {
-        let name = suite(&drill.id);
+    let run = finished.iter().map(|drill| (&drill.id, case(drill)));
+    let left_out = left_out.iter().map(|drill| (&drill.id, skipped(drill)));
+    for (id, case) in run.chain(left_out) {
+        let name = suite(id);
         let index = match suites.iter().position(|suite| suite.name == *name) {
             Some(index) => index,
             None => {
@@ -27,7 +34,7 @@ pub fn write_junit(file: &Path, finished: &[Finished], elapsed: Duration) -> io:
                 suites.len() - 1
             }
         };
-        suites[index].add_test_case(case(drill));
+        suites[index].add_test_case(case);
     }
     report.add_test_suites(suites);
     let text = report.to_string().map_err(io::Error::other)?;
@@ -43,8 +50,19 @@ fn suite(id: &DrillId) -> String {
     all.to_string()
 }
 
+fn named(id: &DrillId, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(id.variant.as_deref().unwrap_or("drill"), status);
+    case.set_classname(suite(id));
+    case
+}
+
+fn skipped(left_out: &LeftOut) -> TestCase {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(left_out.why.clone());
+    named(&left_out.id, status)
+}
+
 fn case(finished: &Finished) -> TestCase {
-    let name = finished.id.variant.as_deref().unwrap_or("drill");
     let (status, compared) = match &finished.result {
         Err(error) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -75,8 +93,7 @@ fn case(finished: &Finished) -> TestCase {
             (status, Some(compared))
         }
     };
-    let mut case = TestCase::new(name, status);
-    case.set_classname(suite(&finished.id));
+    let mut case = named(&finished.id, status);
     if let Some(compared) = compared {
         case.set_time(compared.drill.elapsed);
         let phases: String = compared.drill.timeline.iter().map(phase).collect();

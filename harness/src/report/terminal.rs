@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Compared, Finished, Grid, Totals, answer, mebibytes, safe, seconds};
-use crate::run::{DrillResult, HarnessError, POSTMORTEM, POSTMORTEM_VMCORE, Postmortem};
+use crate::run::{DrillResult, HarnessError, LeftOut, POSTMORTEM, POSTMORTEM_VMCORE, Postmortem};
 use crate::snapshot::{Comparison, diff};
 use crate::verdict::outcome::{Phase, Verdict};
 
@@ -149,12 +149,12 @@ impl Terminal {
     }
 
     /// The run is over: the numbers, and what to do about them.
-    pub fn summary(&self, finished: &[Finished], elapsed: Duration) {
+    pub fn summary(&self, finished: &[Finished], left_out: &[LeftOut], elapsed: Duration) {
         let totals = Totals::of(finished);
         let good = totals.changed == 0 && totals.failed == 0;
         let style = if good { GOOD } else { BAD };
         anstream::eprintln!(
-            "{style}{} {} in {}: {} as expected, {} changed, {} failed to run{style:#}",
+            "{style}{} {} in {}: {} as expected, {} changed, {} failed to run{}{style:#}",
             finished.len(),
             if finished.len() == 1 {
                 "drill"
@@ -165,6 +165,10 @@ impl Terminal {
             totals.as_expected,
             totals.changed,
             totals.failed,
+            match left_out.len() {
+                0 => String::new(),
+                drills => format!(", {drills} left out"),
+            },
         );
         let by_snapshot = |drill: &Finished| match &drill.result {
             Ok(compared) => !compared.comparison.as_expected(),

@@ -56,8 +56,8 @@ fn written(drill: Finished) -> (String, String) {
         directory.path().join("x.json"),
     );
     let all = [drill];
-    write_junit(&junit, &all, Duration::ZERO).unwrap();
-    write_json(&json, &all).unwrap();
+    write_junit(&junit, &all, &[], Duration::ZERO).unwrap();
+    write_json(&json, &all, &[]).unwrap();
     let read = |file| std::fs::read_to_string(file).unwrap();
     (read(junit), read(json))
 }

@@ -23,7 +23,7 @@ use super::serving::Server;
 use super::{Began, DrillResult, Event, HarnessError, Job};
 use crate::census::{self, CensusError, Moment};
 use crate::console::Terminal;
-use crate::device::{DeviceError, Devices};
+use crate::device::Devices;
 use crate::image::{BootKernel, Image};
 use crate::machine::link::cable;
 use crate::machine::qmp::{self, Known, QmpError};
@@ -63,21 +63,81 @@ pub(super) async fn run(
     tell(Event::Started { job: index });
     let files = assemble::files(job)?;
 
-    let begin = Instant::now();
     let mut devices = devices::start(&job.plan.machine, &files.disks)?;
-    let directory = devices.as_ref().map(Devices::directory);
-    let (mut server, mut machine, outlet) = start(job, &files, directory).await?;
+    let played = play(job, &files, &mut devices, |phase, at| {
+        tell(Event::Phase {
+            job: index,
+            phase,
+            at,
+        })
+    })
+    .await;
+    // A device that has failed is the reason for whatever else went wrong. And none of them writes
+    // to a disk any more.
+    let devices_said = devices.end()?;
+    let Played {
+        watch,
+        end,
+        postmortem,
+        qemu_said,
+        server_console,
+    } = played?;
+    let Watch {
+        begin,
+        recorder,
+        counted,
+        console,
+        reports,
+        timeline,
+        capture_total,
+        capture_memory,
+        ..
+    } = watch;
+    let elapsed = begin.elapsed();
+    let dump = read_back(job, &files);
+    if !matches!(dump, Dump::Found(_)) {
+        has_room(&files)?;
+    }
+    let evidence = recorder.finish(end, dump, counted, job.plan.expectations.clone());
+    Ok(DrillResult {
+        outcome: judge(&evidence),
+        console,
+        reports,
+        server_console,
+        timeline,
+        qemu_said,
+        devices_said,
+        elapsed,
+        capture_total,
+        capture_memory,
+        files,
+        postmortem,
+    })
+}
+
+/// What is left of a machine that has ended.
+struct Played {
+    watch: Watch,
+    end: End,
+    postmortem: Option<Postmortem>,
+    qemu_said: String,
+    server_console: Option<Vec<u8>>,
+}
+
+/// Runs the drill's machine from its start to its end.
+async fn play(
+    job: &Job,
+    files: &Assembled,
+    devices: &mut Devices,
+    tell: impl Fn(Phase, Duration),
+) -> Result<Played, HarnessError> {
+    let begin = Instant::now();
+    let (mut server, mut machine, outlet) = start(job, files, devices).await?;
     let scenario = &job.drill.scenario;
     let mut watch = Watch::new(begin, scenario.limits, scenario.machine.chipset);
     let mut postmortem = None;
     let stop = watch
-        .until_over(&mut machine, &mut server, &mut devices, |phase, at| {
-            tell(Event::Phase {
-                job: index,
-                phase,
-                at,
-            })
-        })
+        .until_over(&mut machine, &mut server, devices, tell)
         .await?;
     let end = match stop {
         Stop::Ended => {
@@ -116,41 +176,16 @@ pub(super) async fn run(
         }
     };
     watch.drain(&mut machine).await?;
-    let devices_said = devices.map(Devices::end).unwrap_or_default();
     let server_console = match server {
         Some(server) => Some(server.stop().await?),
         None => None,
     };
-    let elapsed = begin.elapsed();
-
-    let Watch {
-        recorder,
-        counted,
-        console,
-        reports,
-        timeline,
-        capture_total,
-        capture_memory,
-        ..
-    } = watch;
-    let dump = read_back(job, &files);
-    if !matches!(dump, Dump::Found(_)) {
-        has_room(&files)?;
-    }
-    let evidence = recorder.finish(end, dump, counted, job.plan.expectations.clone());
-    Ok(DrillResult {
-        outcome: judge(&evidence),
-        console,
-        reports,
-        server_console,
-        timeline,
-        qemu_said: machine.stderr_tail(),
-        devices_said,
-        elapsed,
-        capture_total,
-        capture_memory,
-        files,
+    Ok(Played {
+        watch,
+        end,
         postmortem,
+        qemu_said: machine.stderr_tail(),
+        server_console,
     })
 }
 
@@ -158,7 +193,7 @@ pub(super) async fn run(
 async fn start(
     job: &Job,
     files: &Assembled,
-    devices: Option<BorrowedFd<'_>>,
+    devices: &Devices,
 ) -> Result<(Option<Server>, Machine, Option<Outlet>), MachineError> {
     let own = (
         &files.initramfs,
@@ -174,10 +209,11 @@ async fn start(
         }
         None => (None, None),
     };
+    let devices: Vec<_> = devices.names().collect();
     let start = |link| {
         let ends = Ends {
             link,
-            devices,
+            devices: &devices,
             outlet: theirs.as_ref().map(AsFd::as_fd),
         };
         boot(job, &job.plan.machine, &job.image, own, ends, &more)
@@ -197,7 +233,7 @@ async fn start(
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ends<'a> {
     pub(super) link: Option<BorrowedFd<'a>>,
-    pub(super) devices: Option<BorrowedFd<'a>>,
+    pub(super) devices: &'a [BorrowedFd<'a>],
     pub(super) outlet: Option<BorrowedFd<'a>>,
 }
 
@@ -219,7 +255,7 @@ pub(super) async fn boot(
         disks: disks.iter().map(|disk| Input::Open(disk.as_fd())).collect(),
         medium: medium.map(|file| Input::Open(file.as_fd())),
         link: ends.link,
-        devices: ends.devices,
+        devices: ends.devices.iter().map(|name| Input::Open(*name)).collect(),
         outlet: ends.outlet,
     };
     Machine::start_with(job.qemu.command(), machine, &inputs, more).await
@@ -362,7 +398,7 @@ impl Watch {
         &mut self,
         machine: &mut Machine,
         server: &mut Option<Server>,
-        devices: &mut Option<Devices>,
+        devices: &mut Devices,
         tell: impl Fn(Phase, Duration),
     ) -> Result<Stop, HarnessError> {
         let mut tick = tokio::time::interval(TICK);
@@ -392,7 +428,7 @@ impl Watch {
                     self.count_drivers(machine).await?;
                     self.hold_for(server, machine).await?;
                 }
-                error = fails(devices) => return Err(error.into()),
+                error = devices.fails() => return Err(error.into()),
                 ready = becomes_ready(server) => {
                     ready?;
                     self.go_on(machine).await?;
@@ -565,13 +601,6 @@ impl Watch {
 /// A capture kernel was there, and did not come to say that the dump is on the target.
 fn failed_in_capture(phase: Phase) -> bool {
     (Phase::CaptureKernel..Phase::Saved).contains(&phase)
-}
-
-async fn fails(devices: &mut Option<Devices>) -> DeviceError {
-    match devices {
-        Some(devices) => devices.fails().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn becomes_ready(server: &mut Option<Server>) -> Result<(), HarnessError> {

@@ -105,7 +105,12 @@ pub fn names(job: &Job) -> Files {
             BootPlan::Direct(_) => None,
         },
         link: Link::Nobody,
-        devices: ".".into(),
+        devices: job
+            .plan
+            .machine
+            .models()
+            .map(|function| format!("{}.sock", function.id()).into())
+            .collect(),
         serial: Chardev::File("console.log".into()),
         reports: Chardev::File("reports.log".into()),
         qmp: None,
@@ -119,6 +124,12 @@ pub fn command(job: &Job, files: &Files) -> Vec<u8> {
     let mut all: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     all.extend(arguments(&job.plan.machine, files));
     let mut script = b"#!/bin/sh\n".to_vec();
+    if job.plan.machine.has_models() {
+        script.extend_from_slice(
+            b"# crashdrill itself is at the other end of each vfio-user-pci device: without it this\n\
+              # machine does not start. `crashdrill shell` starts both.\n",
+        );
+    }
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             script.extend_from_slice(b"export ");

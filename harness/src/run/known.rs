@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::qemu::Origin;
 use crate::image::{Cache, Qemu};
 use crate::machine::probe::{self, Capabilities};
 use crate::machine::{Accel, AccelChoice, MachineError};
@@ -21,7 +22,7 @@ use crate::machine::{Accel, AccelChoice, MachineError};
 pub fn capabilities(cache: &Cache, qemu: &Qemu) -> Result<Capabilities, MachineError> {
     let file = Answer::new(
         cache,
-        "qemu",
+        &of("qemu", qemu),
         &[
             stamp(&qemu.program),
             format!("{:?}", qemu.version),
@@ -65,13 +66,21 @@ pub fn accelerator(
         boot,
         may_open.to_string(),
     ];
-    let file = Answer::new(cache, "accelerator", &host);
+    let file = Answer::new(cache, &of("accelerator", qemu), &host);
     if let Some(known) = file.read() {
         return Ok(known);
     }
     let choice = super::runtime()?.block_on(probe::accel(qemu.command(), "qemu64"));
     file.write(&choice);
     Ok(choice)
+}
+
+/// Both the machine's own QEMU and crashdrill's may be asked in one run.
+fn of(name: &str, qemu: &Qemu) -> String {
+    match qemu.origin {
+        Origin::Fetched => format!("{name}-fetched"),
+        Origin::Path | Origin::Override => name.to_owned(),
+    }
 }
 
 /// Which file this is: another one under the same name is told by its inode and its times.

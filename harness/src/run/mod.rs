@@ -21,6 +21,7 @@ use std::time::Duration;
 use crashdrill_guest::report::ReportError;
 
 pub use assemble::{Assembled, archives, files, server_archive};
+pub use devices::start as serve;
 pub use disk::{Added, DiskError, Distribution, Seed};
 pub use event::Event;
 pub use keep::{POSTMORTEM, POSTMORTEM_VMCORE, command, keep, names};

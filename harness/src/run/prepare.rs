@@ -11,11 +11,11 @@ use miette::Diagnostic;
 use super::Job;
 use super::known::{accelerator, capabilities};
 use super::plan::{self, BootPlan, DiskProblem, Plan, PlanError, Shell, Supplies};
-use crate::image::qemu::QEMU_VARIABLE;
+use crate::image::qemu::{Origin, QEMU_VARIABLE};
 use crate::image::{Cache, Image, ImageError, Keys, Manifest, Progress, Qemu, keys, qemu};
 use crate::kdump::configuration::Configuration;
 use crate::kdump::error::ConfigFile;
-use crate::machine::probe::Lacking;
+use crate::machine::probe::{Capabilities, Lacking};
 use crate::machine::{self, Accel, AccelChoice, MachineError, catalogue};
 use crate::project::Project;
 use crate::scenario::model::Device;
@@ -30,12 +30,12 @@ pub struct Prepared {
     pub jobs: Vec<Job>,
     /// Images that cannot be had; none after [`prepare`].
     pub missing: Vec<MissingImage>,
-    /// Drills that another image than their scenario's has no driver or program for; none after
-    /// [`prepare`].
+    /// Drills that another image than their scenario's has no driver or program for, and drills
+    /// with devices for which the QEMU is too old; none after [`prepare`].
     pub left_out: Vec<LeftOut>,
     /// Which accelerator, and why.
     pub accel: AccelChoice,
-    /// The QEMU.
+    /// The QEMU. Jobs with devices for which the one on PATH is too old have crashdrill's own.
     pub qemu: Arc<Qemu>,
 }
 
@@ -48,12 +48,13 @@ pub struct MissingImage {
     pub error: ImageError,
 }
 
-/// A drill that does not fit the image on which it was to run instead of its scenario's.
+/// A drill that does not fit the image on which it was to run instead of its scenario's, or the QEMU
+/// that is there.
 #[derive(Debug)]
 pub struct LeftOut {
     /// The drill.
     pub id: DrillId,
-    /// What the image lacks.
+    /// What is lacking.
     pub why: String,
     /// The same, where the scenario asks for it.
     refusal: Box<BadScenario>,
@@ -111,9 +112,8 @@ pub fn prepare_possible(
     shell: Shell,
     progress: &dyn Progress,
 ) -> Result<Prepared, PrepareError> {
-    let qemu = Arc::new(qemu::find(cache, progress)?);
-    let capabilities = capabilities(cache, &qemu)?;
-    let accel = accelerator(cache, &qemu, accel)?;
+    let usual = Emulator::new(cache, qemu::find(cache, progress)?, accel)?;
+    let mut own = None;
     let images = images(project, cache, &drills, progress)?;
     let mut jobs = Vec::new();
     let mut left_out = Vec::new();
@@ -138,24 +138,51 @@ pub fn prepare_possible(
                 continue;
             }
         };
-        plan.machine.accel = accel.accel;
-        if let Some(server) = plan.server_mut() {
-            server.machine.accel = accel.accel;
+        let mut emulator = &usual;
+        let mut lacking = usual.lacking(&mut plan);
+        let mut unavailable = None;
+        // What somebody has named is not replaced.
+        if lacking.iter().any(Lacking::is_for_models) && usual.qemu.origin == Origin::Path {
+            let own = own.get_or_insert_with(|| {
+                let qemu = qemu::fetch(cache, progress)?;
+                Ok::<_, PrepareError>(Emulator::new(cache, qemu, accel)?)
+            });
+            match own {
+                Ok(own) => {
+                    lacking = own.lacking(&mut plan);
+                    emulator = own;
+                }
+                Err(error) => unavailable = Some(error.to_string()),
+            }
         }
-        let lacking = capabilities.lacking(&plan.machine);
         if !lacking.is_empty() {
+            let help = match unavailable {
+                None => format!(
+                    "{QEMU_VARIABLE}=fetched runs crashdrill's own QEMU, the newest that Debian has"
+                ),
+                Some(error) => format!("crashdrill's own QEMU cannot be had: {error}"),
+            };
             let problems: Vec<Problem> = lacking
                 .iter()
-                .map(|lacking| lack(&drill, lacking))
+                .map(|lacking| lack(&drill, lacking).help(help.clone()))
                 .collect();
-            return Err(Box::new(drill.refuse(&problems)).into());
+            let refusal = Box::new(drill.refuse(&problems));
+            let Some(why) = lacking.iter().find(|lacking| lacking.is_for_models()) else {
+                return Err(refusal.into());
+            };
+            left_out.push(LeftOut {
+                id: drill.id,
+                why: format!("{why}; {help}"),
+                refusal,
+            });
+            continue;
         }
         jobs.push(Job {
             drill,
             plan,
             image,
             server,
-            qemu: qemu.clone(),
+            qemu: emulator.qemu.clone(),
             postmortem: None,
         });
     }
@@ -163,9 +190,35 @@ pub fn prepare_possible(
         jobs,
         missing: images.missing,
         left_out,
-        accel,
-        qemu,
+        accel: usual.accel,
+        qemu: usual.qemu,
     })
+}
+
+/// A QEMU, and what can be done with it.
+struct Emulator {
+    qemu: Arc<Qemu>,
+    capabilities: Capabilities,
+    accel: AccelChoice,
+}
+
+impl Emulator {
+    fn new(cache: &Cache, qemu: Qemu, wish: Option<Accel>) -> Result<Self, MachineError> {
+        Ok(Self {
+            capabilities: capabilities(cache, &qemu)?,
+            accel: accelerator(cache, &qemu, wish)?,
+            qemu: Arc::new(qemu),
+        })
+    }
+
+    /// Plans for this QEMU; gives what it lacks.
+    fn lacking(&self, plan: &mut Plan) -> Vec<Lacking> {
+        plan.machine.accel = self.accel.accel;
+        if let Some(server) = plan.server_mut() {
+            server.machine.accel = self.accel.accel;
+        }
+        self.capabilities.lacking(&plan.machine)
+    }
 }
 
 /// Names of the images that drills are made with, the dump server's among them. What one of these
@@ -326,9 +379,7 @@ fn lack(drill: &Drill, lacking: &Lacking) -> Problem {
             }
         }
     };
-    Problem::new(path, lacking.to_string()).help(format!(
-        "{QEMU_VARIABLE}=fetched runs crashdrill's own QEMU, the newest that Debian has"
-    ))
+    Problem::new(path, lacking.to_string())
 }
 
 /// Whether it is the image that lacks something, which another may have.

@@ -50,7 +50,7 @@ impl Server {
         let own = (&files.initramfs, &files.disks[..], None);
         let ends = Ends {
             link: Some(cable),
-            devices: None,
+            devices: &[],
             outlet: None,
         };
         let machine = boot(job, &plan.machine, image, own, ends, &[]).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::kernel::Assignment;
 use super::matrix::Matrix;
-use super::rules::{self, Asking, Attempt, Msix, Requested, Rule};
+use super::rules::{self, Asking, Asks, Attempt, Msix, Requested, Rule};
 use super::{Device, Forecast, Got, Kind, Prediction, Routing, Setting};
 use crate::machine::slots;
 use crate::scenario::model::DeviceKind;
@@ -101,10 +101,15 @@ impl<'a> Boot<'a> {
 
     /// The devices whose drivers have all come.
     fn drive(&mut self) {
-        let is_loaded = |driver: Option<&str>| driver.is_none_or(|it| self.loaded.contains(it));
+        let is_loaded = |driver: &str| self.loaded.contains(driver);
         let (driven, waiting) = self.waiting.iter().partition(|device| {
             let rule = rule(device.kind);
-            is_loaded(rule.driver) && is_loaded(rule.bus)
+            let asks = match rule.asks {
+                Asks::Kernel => true,
+                Asks::Module(name) => is_loaded(name),
+                Asks::Nobody => false,
+            };
+            asks && rule.bus.is_none_or(is_loaded)
         });
         self.waiting = waiting;
         let driven: Vec<&Device> = driven;
@@ -229,7 +234,7 @@ impl<'a> Boot<'a> {
             .find(|count| self.matrix.spread(*count));
         // What was set aside is not given back for the sake of the others.
         match self.matrix.assign(vectors.plain) {
-            true => spread.map(|spread| vectors.plain + spread),
+            true => spread.map(|spread| vectors.plain + spread + vectors.idle),
             false => {
                 self.matrix = before;
                 None
@@ -258,7 +263,7 @@ impl<'a> Boot<'a> {
 
     fn why_not(&self, rule: &Rule) -> Got {
         let drivers = &self.setting.drivers;
-        let needed = [rule.bus, rule.driver].into_iter().flatten();
+        let needed = [rule.bus, rule.asks.module()].into_iter().flatten();
         let by = needed
             .filter_map(|name| drivers.iter().find(|driver| driver.name == name))
             .find_map(|driver| driver.kept_out_by.clone());
@@ -274,7 +279,7 @@ fn forecast(device: &Device, rule: &Rule, asked: u32, got: Got) -> Forecast {
     Forecast {
         slot: format!("00:{number:02x}.{function}"),
         device: name(device.kind),
-        driver: rule.driver,
+        driver: rule.asks.module(),
         table: device.table,
         asked,
         granted: 0,

@@ -121,7 +121,7 @@ pub struct Forecast {
     pub slot: String,
     /// The catalogue's name, or vendor:device for what the chipset brings along.
     pub device: &'static str,
-    /// The module that asks; null where it is part of every kernel.
+    /// The module that asks; null where it is part of every kernel, or where nobody does.
     pub driver: Option<&'static str>,
     /// Entries of its MSI-X table.
     pub table: u16,

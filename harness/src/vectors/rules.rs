@@ -84,10 +84,29 @@ pub(super) enum Requested {
     OpenOrFail,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// Every kernel, before any module is loaded.
+    Kernel,
+    /// A module.
+    Module(&'static str),
+    /// Nobody: no driver knows the device.
+    Nobody,
+}
+
+impl Asks {
+    pub(super) fn module(self) -> Option<&'static str> {
+        match self {
+            Self::Module(name) => Some(name),
+            Self::Kernel | Self::Nobody => None,
+        }
+    }
+}
+
 /// How the driver of one kind of device asks.
 pub(super) struct Rule {
-    /// The module that asks; none where it is part of every kernel.
-    pub(super) driver: Option<&'static str>,
+    pub(super) asks: Asks,
     /// The module without which there is no device to find.
     pub(super) bus: Option<&'static str>,
     pub(super) requested: Requested,
@@ -150,7 +169,7 @@ fn virtio(vectors: Msix) -> Vec<Attempt> {
 /// second has no callback; a device with one port has no control queues. As many ports as fill the
 /// table: see [`crate::machine`]'s arguments.
 static VIRTIO_CONSOLE: Rule = Rule {
-    driver: Some("virtio_console"),
+    asks: Asks::Module("virtio_console"),
     bus: VIRTIO_PCI,
     requested: Requested::Probe,
     attempts: |asking| {
@@ -170,7 +189,7 @@ fn virtio_serial_ports(table: u32) -> u32 {
 /// drivers/block/virtio_blk.c, `init_vq`: every queue of the device, but not always more than
 /// `nr_cpu_ids`.
 static VIRTIO_BLK: Rule = Rule {
-    driver: Some("virtio_blk"),
+    asks: Asks::Module("virtio_blk"),
     bus: VIRTIO_PCI,
     requested: Requested::Probe,
     attempts: |asking| {
@@ -185,7 +204,7 @@ static VIRTIO_BLK: Rule = Rule {
 /// drivers/scsi/virtio_scsi.c, `virtscsi_init`: control, events, and the request queues, but
 /// not always more than `nr_cpu_ids`.
 static VIRTIO_SCSI: Rule = Rule {
-    driver: Some("virtio_scsi"),
+    asks: Asks::Module("virtio_scsi"),
     bus: VIRTIO_PCI,
     requested: Requested::Probe,
     attempts: |asking| {
@@ -209,7 +228,7 @@ fn virtio_queues(asking: Asking, device: u32) -> u32 {
 /// drivers/net/virtio_net.c, `virtnet_find_vqs`: two queues a pair, and QEMU's devices have one pair
 /// here; the control queue has no callback.
 static VIRTIO_NET: Rule = Rule {
-    driver: Some("virtio_net"),
+    asks: Asks::Module("virtio_net"),
     bus: VIRTIO_PCI,
     requested: Requested::Probe,
     attempts: |_| virtio(Msix::plain(3)),
@@ -219,7 +238,7 @@ static VIRTIO_NET: Rule = Rule {
 /// has a vector of its own. QEMU's controller has 64 queues. With fewer vectors there are fewer
 /// queues; without the admin queue's the controller is removed.
 static NVME: Rule = Rule {
-    driver: Some("nvme"),
+    asks: Asks::Module("nvme"),
     bus: None,
     requested: Requested::Probe,
     attempts: |asking| {
@@ -241,7 +260,7 @@ static NVME: Rule = Rule {
 
 /// drivers/ata/ahci.c, `ahci_init_msi`: one, as QEMU's controllers have no more.
 static AHCI: Rule = Rule {
-    driver: Some("ahci"),
+    asks: Asks::Module("ahci"),
     bus: None,
     requested: Requested::Probe,
     attempts: |_| vec![Attempt::Msi, Attempt::Line],
@@ -250,7 +269,7 @@ static AHCI: Rule = Rule {
 /// drivers/scsi/megaraid/megaraid_sas_base.c, `megasas_init_fw`: one, unless it is a fusion adapter;
 /// `megasas_setup_irqs_ioapic` is the fall-back.
 static MEGARAID_SAS: Rule = Rule {
-    driver: Some("megaraid_sas"),
+    asks: Asks::Module("megaraid_sas"),
     bus: None,
     requested: Requested::Probe,
     attempts: |_| vec![Attempt::Msix(Msix::plain(1)), Attempt::Line],
@@ -258,7 +277,7 @@ static MEGARAID_SAS: Rule = Rule {
 
 /// drivers/message/fusion/mptsas.c: `mpt_msi_enable_sas` is 0, so the line alone.
 static MPTSAS: Rule = Rule {
-    driver: Some("mptsas"),
+    asks: Asks::Module("mptsas"),
     bus: None,
     requested: Requested::Probe,
     attempts: |_| vec![Attempt::Line],
@@ -268,7 +287,7 @@ static MPTSAS: Rule = Rule {
 /// and other of an 82574 (`e1000_82574_info`, FLAG_HAS_MSIX); `e1000_request_irq` when it is opened. It
 /// tries MSI before the line, but QEMU's device does not pass `e1000_test_msi` (seen with 6.1).
 static E1000E: Rule = Rule {
-    driver: Some("e1000e"),
+    asks: Asks::Module("e1000e"),
     bus: None,
     requested: Requested::Open,
     attempts: |_| vec![Attempt::Msix(Msix::plain(3)), Attempt::Line],
@@ -278,7 +297,7 @@ static E1000E: Rule = Rule {
 /// eight at most, each with a vector a direction; above four a vector does for both directions
 /// (`igb_set_flag_queue_pairs`); and one for the link.
 static IGB: Rule = Rule {
-    driver: Some("igb"),
+    asks: Asks::Module("igb"),
     bus: None,
     requested: Requested::Open,
     attempts: |asking| {
@@ -297,7 +316,7 @@ static IGB: Rule = Rule {
 /// VMXNET3_LINUX_MIN_MSIX_VECT, which it tries when it cannot have more. `vmxnet3_request_irqs` has no
 /// fall-back.
 static VMXNET3: Rule = Rule {
-    driver: Some("vmxnet3"),
+    asks: Asks::Module("vmxnet3"),
     bus: None,
     requested: Requested::OpenOrFail,
     attempts: |asking| {
@@ -315,7 +334,7 @@ static VMXNET3: Rule = Rule {
 /// drivers/usb/host/xhci-pci.c, `xhci_setup_msix`: one an online CPU and one more. From 6.8
 /// `xhci_try_enable_msi` requests only the first of them.
 static XHCI: Rule = Rule {
-    driver: Some("xhci_pci"),
+    asks: Asks::Module("xhci_pci"),
     bus: None,
     requested: Requested::Probe,
     attempts: |asking| {
@@ -338,49 +357,75 @@ static XHCI: Rule = Rule {
 
 /// drivers/pci/pcie/portdrv_core.c, `pcie_init_service_irqs`: one, before any driver is loaded.
 static PCIEPORT: Rule = Rule {
-    driver: None,
+    asks: Asks::Kernel,
     bus: None,
     requested: Requested::Probe,
     attempts: |_| vec![Attempt::Msix(Msix::plain(1)), Attempt::Line],
 };
 
-/// Nothing drives it.
+/// No driver knows it, or one would find a device in which nothing answers.
 static GENERIC: Rule = Rule {
-    driver: Some("none"),
+    asks: Asks::Nobody,
     bus: None,
     requested: Requested::Probe,
     attempts: |_| Vec::new(),
 };
 
-/// drivers/net/ethernet/intel/i40e/i40e_main.c, `i40e_init_msix`.
+/// drivers/net/ethernet/intel/i40e/i40e_main.c, `i40e_init_msix`: one for everything but traffic, a
+/// queue pair an online CPU, one for flow director, and one for each of eight VMDq devices (X710
+/// and XL710 have no iWARP); from 4.17 no VMDq on a single CPU (`i40e_sw_init`; "i40e: Fix kdump
+/// failure"). It takes what it can get down to two (I40E_MIN_MSIX), then MSI or the line
+/// (`i40e_init_interrupt_scheme`). Finding the device it requests flow director's and then the first,
+/// and gives both back when it has not that one (`i40e_probe`); all others wait for the interface to
+/// be opened, which nobody does: no packets go through the model.
 static I40E: Rule = Rule {
-    driver: Some("i40e"),
+    asks: Asks::Module("i40e"),
     bus: None,
     requested: Requested::Probe,
     attempts: |asking| {
-        let wanted = (2 + asking.online).min(asking.table);
+        const VMDQ: u32 = 8;
+        let vmdq = match asking.online == 1 && asking.kernel.is(4, 17) {
+            true => 0,
+            false => VMDQ,
+        };
+        let wanted = 1 + asking.online + 1 + vmdq;
+        let all = wanted.min(asking.table);
+        let vectors = Attempt::UpTo(Msix {
+            plain: 2,
+            spread: 0,
+            idle: all.saturating_sub(2),
+        });
+        match asking.kernel.assignment() {
+            Assignment::AtAllocation => vec![vectors, Attempt::Msi, Attempt::Line],
+            // The allocation succeeds, so that nothing else is tried.
+            Assignment::AtRequest => vec![vectors],
+        }
+    },
+};
+
+/// drivers/scsi/mpt3sas/mpt3sas_base.c, `_base_enable_msix`: a reply queue an online CPU, all or
+/// nothing, and then the line. From 4.8 the kernel chooses their CPUs (PCI_IRQ_AFFINITY). The model has
+/// reply queues in arrays (RDPQ), without which the driver would stop at eight.
+static MPT3SAS: Rule = Rule {
+    asks: Asks::Module("mpt3sas"),
+    bus: None,
+    requested: Requested::Probe,
+    attempts: |asking| {
+        let spread = asking.online.min(asking.table).max(1);
         vec![
-            Attempt::Msix(Msix::plain(wanted)),
-            Attempt::Msi,
+            Attempt::Msix(Msix {
+                plain: 0,
+                spread,
+                idle: 0,
+            }),
             Attempt::Line,
         ]
     },
 };
 
-/// drivers/scsi/mpt3sas/mpt3sas_base.c, `_base_enable_msix`.
-static MPT3SAS: Rule = Rule {
-    driver: Some("mpt3sas"),
-    bus: None,
-    requested: Requested::Probe,
-    attempts: |asking| {
-        let wanted = asking.online.min(asking.table).max(1);
-        vec![Attempt::Msix(Msix::plain(wanted)), Attempt::Line]
-    },
-};
-
 /// drivers/i2c/busses/i2c-i801.c, `i801_probe`: the line alone.
 pub(super) static I801: Rule = Rule {
-    driver: Some("i2c_i801"),
+    asks: Asks::Module("i2c_i801"),
     bus: None,
     requested: Requested::Probe,
     attempts: |_| vec![Attempt::Line],

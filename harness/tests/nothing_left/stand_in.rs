@@ -19,8 +19,12 @@ pub(crate) const FIFO: &str = "CRASHDRILL_STAND_IN_FIFO";
 /// Where it stays until a signal ends it, or SIGUSR1 lets it go on.
 pub(crate) const STOP: &str = "CRASHDRILL_STAND_IN_STOP";
 /// What happens when it goes on from a phase: nothing (the drill ends well); `stopped`, as QEMU
-/// does when it cannot write to a disk and says so; `full`, when it tells the guest only.
+/// does when it cannot write to a disk and says so; `full`, when it tells the guest only. Or
+/// [`GARBLE`], instead of a drill.
 pub(crate) const THEN: &str = "CRASHDRILL_STAND_IN_THEN";
+
+/// It says something to its modelled devices that they do not understand, and then nothing.
+pub(crate) const GARBLE: &str = "garble";
 
 /// The real QEMU and its leading arguments, as a JSON array.
 pub(crate) const REAL: &str = "CRASHDRILL_STAND_IN_REAL";
@@ -165,8 +169,28 @@ impl Monitor {
     }
 }
 
+/// Its end of each modelled device.
+fn modelled_devices(arguments: &[String]) -> Vec<UnixStream> {
+    let options = arguments.iter().filter(|it| it.contains("vfio-user-pci"));
+    options
+        .map(|option| {
+            let device: Value = serde_json::from_str(option).unwrap();
+            let path = device["socket"]["path"].as_str().unwrap();
+            let mut socket = UnixStream::connect(path).unwrap();
+            if std::env::var(THEN).as_deref() == Ok(GARBLE) {
+                socket.write_all(b"not even a header").unwrap();
+            }
+            socket
+        })
+        .collect()
+}
+
 fn drill(arguments: &[String]) {
     let mut monitor = Monitor::open(arguments, "greeting");
+    let _devices = modelled_devices(arguments);
+    if std::env::var(THEN).as_deref() == Ok(GARBLE) {
+        return monitor.answer();
+    }
     monitor.answer_one();
     if arguments.iter().any(|argument| argument == SERVER) {
         // Before anybody can send it.

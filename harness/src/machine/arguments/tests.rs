@@ -20,7 +20,7 @@ fn files(disks: usize) -> Files {
         disks: (0..disks).map(|n| format!("disk,{n}").into()).collect(),
         medium: None,
         link: Link::Nobody,
-        devices: "sockets".into(),
+        devices: (0..3).map(|n| format!("socket,{n}").into()).collect(),
         serial: Chardev::Stdio,
         reports: Chardev::File("reports".into()),
         qmp: None,
@@ -71,10 +71,12 @@ fn every_device() {
     let text = shown(&plan);
     let devices: Vec<&str> = text
         .lines()
-        .filter(|line| line.contains("id=") && !line.contains("-chardev"))
+        .filter(|line| line.contains("id=") || line.contains(r#""id":"#))
+        .filter(|line| !line.contains("-chardev"))
         .map(|line| line.trim_start().trim_end_matches(" \\"))
         .collect();
     insta::assert_snapshot!(devices.join("\n"), @r#"
+    -object memory-backend-memfd,id=ram,size=1G,share=on
     -device virtio-serial-pci,id=virtio-serial-0,bus=pcie.0,addr=4.0,disable-legacy=off,vectors=64,max_ports=31
     -device nvme,id=nvme-0,bus=pcie.0,addr=8.0,serial=crashdrill0,msix_qsize=65,drive=disk-nvme-0
     -device virtio-blk-pci,id=virtio-blk-0,bus=pcie.0,addr=c.0,disable-legacy=off,num-queues=1,vectors=2,drive=disk-virtio-blk-0
@@ -92,6 +94,9 @@ fn every_device() {
     -device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=12.0,disable-legacy=off,romfile=,vectors=4
     -device qemu-xhci,id=xhci-0,bus=pcie.0,addr=16.0
     -device pcie-root-port,id=pcie-root-port-0,bus=pcie.0,addr=2.0,chassis=1,slot=1
+    -device '{"addr":"7.0","bus":"pcie.0","driver":"vfio-user-pci","id":"generic-0","multifunction":false,"socket":{"path":"sockets/generic-0","type":"unix"}}'
+    -device '{"addr":"b.0","bus":"pcie.0","driver":"vfio-user-pci","id":"i40e-0","multifunction":false,"socket":{"path":"sockets/i40e-0","type":"unix"}}'
+    -device '{"addr":"f.0","bus":"pcie.0","driver":"vfio-user-pci","id":"mpt3sas-0","multifunction":false,"socket":{"path":"sockets/mpt3sas-0","type":"unix"}}'
     "#);
 }
 

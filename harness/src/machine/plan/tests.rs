@@ -64,6 +64,63 @@ fn the_scenario_of_the_field_report() {
 }
 
 #[test]
+fn a_cards_ports_are_functions_of_its_slot() {
+    let card = Device {
+        ports: serde_json::from_str("4").ok(),
+        count: 2,
+        ..device(DeviceKind::I40e)
+    };
+    let plan = plan(vec![
+        card,
+        device(DeviceKind::Generic),
+        target(DeviceKind::Nvme),
+    ])
+    .unwrap();
+    let places: Vec<_> = plan
+        .functions
+        .iter()
+        .map(|f| {
+            let port = f.shown.as_ref().map(|shown| shown.port);
+            (f.id(), f.slot.to_string(), f.multifunction, port, f.line)
+        })
+        .collect();
+    let place = |id: &str, slot: &str, first, port, line| {
+        (id.to_owned(), slot.to_owned(), first, port, line)
+    };
+    assert_eq!(
+        places,
+        [
+            place("i40e-0", "0x4", true, Some(0), 0),
+            place("i40e-1", "0x4.1", false, Some(1), 0),
+            place("i40e-2", "0x4.2", false, Some(2), 0),
+            place("i40e-3", "0x4.3", false, Some(3), 0),
+            place("i40e-4", "0x8", true, Some(0), 0),
+            place("i40e-5", "0x8.1", false, Some(1), 0),
+            place("i40e-6", "0x8.2", false, Some(2), 0),
+            place("i40e-7", "0x8.3", false, Some(3), 0),
+            place("generic-0", "0xc", false, Some(0), 1),
+            place("nvme-0", "0x5", false, None, 2),
+        ]
+    );
+    let shown = plan.functions[0].shown.as_ref().unwrap();
+    assert_eq!(shown.id.to_string(), "8086:1572");
+    assert_eq!(plan.drivers(), ["i40e", "nvme"]);
+}
+
+#[test]
+fn what_a_device_is_not_is_refused() {
+    let wrong = Device {
+        id: "8086:1521".parse().ok(),
+        ..device(DeviceKind::I40e)
+    };
+    let error = plan(vec![wrong]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("device 1: 8086:1521 is none of the devices that i40e models: one of"),
+        "{error}"
+    );
+}
+
+#[test]
 fn every_target_has_a_node() {
     for (kind, node) in [
         (DeviceKind::Nvme, "/dev/nvme0n1"),
@@ -72,6 +129,7 @@ fn every_target_has_a_node() {
         (DeviceKind::Ahci, "/dev/sda"),
         (DeviceKind::MegasasGen2, "/dev/sda"),
         (DeviceKind::Mptsas1068, "/dev/sda"),
+        (DeviceKind::Mpt3sas, "/dev/sda"),
     ] {
         assert_eq!(nodes(vec![target(kind)]), [node]);
     }

@@ -55,7 +55,7 @@ async fn stand_in(behaviour: &str) -> Result<Machine, MachineError> {
         disks: vec![],
         medium: None,
         link: None,
-        devices: None,
+        devices: vec![],
         outlet: None,
     };
     Machine::start(command, &plan, &inputs).await
@@ -83,7 +83,7 @@ fn a_program_that_is_not_there() {
             disks: vec![],
             medium: None,
             link: None,
-            devices: None,
+            devices: vec![],
             outlet: None,
         };
         let command = std::process::Command::new("/nonexistent/qemu");
@@ -279,7 +279,7 @@ async fn paused(machine: &model::Machine, accel: Accel) -> Result<Machine, Machi
         disks: disks.iter().map(|file| Input::Open(file.as_fd())).collect(),
         medium: None,
         link: None,
-        devices: None,
+        devices: vec![],
         outlet: None,
     };
     Machine::start_with(qemu(), &plan, &inputs, &["-S".into()]).await
@@ -392,7 +392,7 @@ fn a_real_kernel_speaks_and_ends() {
             disks: vec![Input::Open(file.as_fd()); 2],
             medium: None,
             link: None,
-            devices: None,
+            devices: vec![],
             outlet: None,
         };
         file.set_len(512).unwrap();

@@ -14,7 +14,7 @@ pub(super) use copy::prepare;
 pub use seed::Seed;
 
 use super::plan::{
-    BOOT_APIC_ID, BootPlan, Plan, PlanError, device_names, first_commandline, machine_plan,
+    BOOT_APIC_ID, BootPlan, Plan, PlanError, device_names, first_commandline, machine_plan, models,
 };
 use crate::image::disk::ROOT_UUID;
 use crate::image::{BootKernel, CaptureInitrd, Image, KdumpService, RootDisk, RootKind};
@@ -123,6 +123,7 @@ pub(super) fn plan(
                 .to_owned(),
         );
     }
+    notes.extend(models(&machine));
     notes.extend(scenario.fidelity.iter().cloned());
     let expectations = Expectations {
         target: node,

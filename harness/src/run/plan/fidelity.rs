@@ -4,10 +4,12 @@ use crashdrill_guest::order::collector;
 use crashdrill_guest::order::{CaptureOrder, FailureAction, Script, Target};
 
 use super::{Stage, SystemCalls};
+use crate::device::{generic, i40e, mpt3sas};
 use crate::image::{CaptureKernel, Image};
 use crate::kdump::commandline;
 use crate::machine::MachinePlan;
-use crate::scenario::model::{Chipset, LoadOrder};
+use crate::machine::catalogue::entry;
+use crate::scenario::model::{Chipset, DeviceKind, LoadOrder};
 
 /// `drivers` is what came of the order.
 pub(super) fn load_order(order: LoadOrder, drivers: &[String]) -> String {
@@ -103,7 +105,25 @@ pub(super) fn notes(
     if machine.chipset == Chipset::Pc {
         note("chipset pc: interrupt lines use preallocated ISA vectors, unlike on a server");
     }
+    notes.extend(models(machine));
     notes
+}
+
+/// Which devices are models, a line a kind, and to what depth.
+pub(in crate::run) fn models(machine: &MachinePlan) -> impl Iterator<Item = String> {
+    let depths = [
+        (DeviceKind::Generic, generic::FIDELITY),
+        (DeviceKind::I40e, i40e::FIDELITY),
+        (DeviceKind::Mpt3sas, mpt3sas::FIDELITY),
+    ];
+    let there = |kind| machine.functions.iter().any(|it| it.kind == kind);
+    depths
+        .into_iter()
+        .filter(move |(kind, _)| there(*kind))
+        .map(|(kind, depth)| {
+            let name = entry(kind).name;
+            format!("{name} is modelled by crashdrill: {depth}")
+        })
 }
 
 /// CPUs of the capture kernel.

@@ -19,6 +19,7 @@ mod vectors;
 pub(super) use capture::APPLETS;
 pub use disks::DiskProblem;
 pub use drivers::BadPattern;
+pub(super) use fidelity::models;
 pub use remote::RemoteError;
 pub(super) use server::SERVER_IMAGE;
 pub use server::{ServerPlan, Supplies};

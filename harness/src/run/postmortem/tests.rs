@@ -71,7 +71,7 @@ fn take(behaviour: &str, directory: &Path) -> Result<Postmortem, HarnessError> {
             disks: vec![],
             medium: None,
             link: None,
-            devices: None,
+            devices: vec![],
             outlet: Some(theirs.as_fd()),
         };
         let mut machine = Machine::start(command, &plan, &inputs).await.unwrap();

@@ -19,11 +19,13 @@ const MODULES: &str = "\
     kernel/drivers/block/virtio_blk.ko:
     kernel/drivers/char/virtio_console.ko:
     kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko:
+    kernel/drivers/net/ethernet/intel/i40e/i40e.ko:
     kernel/drivers/net/ethernet/intel/igb/igb.ko:
     kernel/drivers/net/virtio_net.ko:
     kernel/drivers/net/vmxnet3/vmxnet3.ko:
     kernel/drivers/nvme/host/nvme-core.ko:
     kernel/drivers/nvme/host/nvme.ko: kernel/drivers/nvme/host/nvme-core.ko
+    kernel/drivers/scsi/mpt3sas/mpt3sas.ko:
     kernel/drivers/scsi/sd_mod.ko:
     kernel/drivers/scsi/virtio_scsi.ko:
     kernel/drivers/virtio/virtio_pci.ko:
