@@ -11,6 +11,6 @@ mod read;
 mod recognise;
 mod target;
 
-pub use collect::read;
+pub use collect::{read, read_bytes};
 pub use facts::{Facts, Note};
 pub use gather::GatherError;

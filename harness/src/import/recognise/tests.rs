@@ -147,7 +147,8 @@ fn terminal() {
             None,
             Some(Kind::KdumpConf),
             Some(Kind::Lspci),
-            Some(Kind::Uname)
+            Some(Kind::Uname),
+            None
         ]
     );
     assert_eq!(
@@ -156,7 +157,8 @@ fn terminal() {
     );
     // A comment of kdump.conf is no prompt.
     let conf = "# mount the target\npath /var/crash\n# raw /dev/sda1\n";
-    assert_eq!(sections("kdump.conf", conf).len(), 1);
+    let all = sections("kdump.conf", conf);
+    assert_eq!((all.len(), all[0].text), (1, conf));
 }
 
 proptest! {

@@ -26,10 +26,13 @@ fn mounted() {
         "/dev/mapper/rhel-root / xfs rw,relatime 0 0\nproc /proc proc rw 0 0\n",
         "# comment\n/dev/mapper/rhel-root   /   xfs   defaults 0 0\nnfs:/a /b nfs rw 0 0\n",
     ] {
-        let expected = ["/ > /dev/mapper/rhel-root Mount", "/ is xfs"];
+        let expected = [
+            "/ > /dev/mapper/rhel-root Mount",
+            "/dev/mapper/rhel-root is xfs",
+        ];
         assert_eq!(shown(mounts, text), expected);
     }
-    let expected = ["/boot > UUID=1-2 Mount", "/boot is ext4"];
+    let expected = ["/boot > UUID=1-2 Mount", "UUID=1-2 is ext4"];
     assert_eq!(
         shown(mounts, "UUID=\"1-2\" /boot ext4 defaults 1 2"),
         expected
