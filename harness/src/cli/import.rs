@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{CliError, Context, Status, print, width};
-use crate::image::{Manifest, Source};
+use crate::image::{AptSource, Manifest, Source};
 use crate::import::{self, Host, Offered, Options, Release};
 use crate::report::{import_text, safe};
 use crate::run::Capacity;
@@ -181,21 +181,23 @@ fn offer(manifest: &Manifest) -> Option<Offered> {
             ia32: true,
         })
     };
-    // Not a kernel: the dump server's image, and others without one.
-    let has_kernel = |packages: &[String]| packages.iter().any(|it| it.starts_with("linux-image"));
+    // The dump server's has a kernel, too, and no kdump.
+    let has = |apt: &AptSource, begin: &str| apt.packages.iter().any(|it| it.starts_with(begin));
     let (kernel, release, boot) = match &manifest.source {
-        Source::Apt(apt) if has_kernel(&apt.packages) => (suite(&apt.suite)?, None, Boot::Direct),
+        Source::Apt(apt) if has(apt, "linux-image") && has(apt, "kexec-tools") => {
+            (suite(&apt.suite)?, None, Boot::Direct)
+        }
         Source::Disk(disk) => (suite(&disk.suite)?, None, Boot::Disk),
         Source::Rpm(rpm) => {
             let names = rpm.packages.iter().map(|package| package.file_name());
-            let releases = names.filter_map(|name| {
+            let mut releases = names.filter_map(|name| {
                 let name = name.strip_suffix(".rpm")?;
                 let rest = name
                     .strip_prefix("kernel-core-")
                     .or(name.strip_prefix("kernel-"))?;
                 rest.parse::<Release>().ok()
             });
-            let release = releases.last()?;
+            let release = releases.next_back()?;
             let kernel = Kernel::of_release(release.as_str())?;
             (kernel, Some(release), Boot::Direct)
         }

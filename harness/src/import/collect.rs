@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::facts::{
     Capabilities, Facts, InterruptKind, Log, LogKind, Note, PciAddress, PciFunction, Sourced,
 };
-use super::gather::{Candidate, GatherError, Gathered, gather};
+use super::gather::{Candidate, GatherError, Gathered, gather, given};
 use super::read::log::Boot;
 use super::read::storage::{self, Storage};
 use super::read::{Text, cpuinfo, interrupts, log, lspci, lspci_tree, system};
@@ -22,6 +22,11 @@ use super::target;
 /// [`Facts::notes`].
 pub fn read(paths: &[PathBuf]) -> Result<Facts, GatherError> {
     Ok(of(gather(paths)?))
+}
+
+/// Reads one file, or archive, that is already in memory.
+pub fn read_bytes(name: &str, bytes: &[u8]) -> Facts {
+    of(given(name, bytes))
 }
 
 /// A fact of several, and how well its text knows it: less is better.

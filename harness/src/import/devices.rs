@@ -86,6 +86,8 @@ struct One<'a> {
     at: PciAddress,
     function: &'a PciFunction,
     driver: Option<&'a str>,
+    /// Vectors that its driver has in the first kernel.
+    first: Option<u16>,
     /// Vectors that its driver asks for in the capture kernel.
     capture: u16,
     target: bool,
@@ -106,14 +108,13 @@ pub(super) fn devices(facts: &Facts, setting: &Setting<'_>) -> Result<Devices, I
     for (at, function) in &facts.functions {
         let driver = driver(function, shown);
         let loaded = driver.filter(|name| !setting.kept_out.iter().any(|out| out == name));
-        let first = function
-            .vectors
-            .or_else(|| driver.and_then(|driver| each(facts, driver)));
+        let first = first_of(facts, function, driver);
         let capture = loaded.map_or(0, |driver| asked(function, driver, first, setting.theirs));
         let one = One {
             at: *at,
             function,
             driver,
+            first,
             capture,
             target: target == Some(*at),
         };
@@ -129,7 +130,14 @@ pub(super) fn devices(facts: &Facts, setting: &Setting<'_>) -> Result<Devices, I
     found.placed(line_of(facts, target), said)
 }
 
-/// Vectors of each function of a driver whose interrupts are called after it, and not after a function.
+/// Vectors of a function in the first kernel. Some interrupts are called after the function, others
+/// after its driver: then all of its functions are taken to have as many.
+fn first_of(facts: &Facts, function: &PciFunction, driver: Option<&str>) -> Option<u16> {
+    let each = driver.and_then(|driver| each(facts, driver));
+    function.vectors.max(each)
+}
+
+/// Interrupts that are called after a driver, for each of its functions.
 fn each(facts: &Facts, driver: &str) -> Option<u16> {
     let of = |action: &String| {
         let rest = action.strip_prefix(driver);
@@ -266,10 +274,7 @@ impl Found {
         let Some(first) = these.first() else { return };
         let function = first.function;
         let row = self.rows.len();
-        let counts: Option<Vec<u32>> = these
-            .iter()
-            .map(|one| one.function.vectors.map(u32::from))
-            .collect();
+        let counts: Option<Vec<u32>> = these.iter().map(|one| one.first.map(u32::from)).collect();
         self.rows.push(Row {
             at: these.iter().map(|one| one.at).collect(),
             what: what(function),

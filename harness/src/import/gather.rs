@@ -107,6 +107,13 @@ pub(super) fn gather(paths: &[PathBuf]) -> Result<Gathered, GatherError> {
     Ok(gathered)
 }
 
+/// A file that is not on a disk, as if it had been named.
+pub(super) fn given(name: &str, mut bytes: &[u8]) -> Gathered {
+    let mut gathered = Gathered::new(MOST_UNPACKED);
+    gathered.stream(name, &mut bytes, 0, true);
+    gathered
+}
+
 fn shown(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()

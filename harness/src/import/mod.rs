@@ -23,7 +23,7 @@ mod yaml;
 
 use miette::Diagnostic;
 
-pub use collect::read;
+pub use collect::{read, read_bytes};
 pub use devices::Row;
 pub use facts::{Facts, Note, Release};
 pub use gather::GatherError;

@@ -40,13 +40,11 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     // A unit test compiles the same texts.
     let regex = |text: &str| Regex::new(text).unwrap_or_else(|error| unreachable!("{error}"));
     Patterns {
-        uuid: regex(r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"),
-        mac: regex(r"(?i)\b[0-9a-f]{2}([:-][0-9a-f]{2}){5,19}\b"),
-        // At least two colons, so that neither HOST:/PATH nor a PCI address is one.
-        ipv6: regex(
-            r"(?i)\b([0-9a-f]{1,4}:){2,7}[0-9a-f]{1,4}\b|(?:\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?",
-        ),
-        ipv4: regex(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b"),
+        uuid: regex(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+        mac: regex(r"(?i)[0-9a-f]{2}([:-][0-9a-f]{2}){5,}"),
+        // The whole run with two colons or more: neither HOST:/PATH nor a drive is one.
+        ipv6: regex(r"[0-9A-Za-z]*:[0-9A-Za-z]*:[0-9A-Za-z:]*"),
+        ipv4: regex(r"[0-9]+(\.[0-9]+){3,}"),
         login: regex(r"[A-Za-z0-9._+-]+@[A-Za-z0-9._-]+"),
         domain: regex(
             r"(?i)\b[a-z0-9_-]+(\.[a-z0-9_-]+)*\.(com|net|org|edu|gov|mil|int|info|biz|io|cloud|local|localdomain|lan|internal|intra|corp|home|private)\b",
@@ -153,13 +151,22 @@ fn is_placeholder(kind: Kind, found: &str) -> bool {
     match kind {
         Kind::Uuid => found.starts_with(UUID),
         Kind::Mac => found.starts_with("02:00:00:00:00:") && found.len() == 17,
-        // What a MAC address became has colons, too; `::` is no address of anybody's.
+        // What a MAC address became has colons, too; colons alone are no address.
         Kind::V6 => {
-            found.starts_with("2001:db8::") || found.starts_with("02:00:00:00:00:") || found == "::"
+            found.starts_with("2001:db8::")
+                || (found.starts_with("02:00:00:00:00:") && found.len() == 17)
+                || found.chars().all(|c| c == ':')
         }
-        Kind::V4 => ["192.0.2.", "255.255.", "127.0.0.", "0.0.0.0"]
-            .iter()
-            .any(|begin| found.starts_with(begin)),
+        Kind::V4 => {
+            let parts: Vec<&str> = found.split('.').collect();
+            matches!(
+                parts.as_slice(),
+                ["192", "0", "2", _]
+                    | ["255", _, _, _]
+                    | ["127", "0", "0", _]
+                    | ["0", "0", "0", "0"]
+            )
+        }
         Kind::Serial => {
             // 12 hexadecimal digits of a placeholder's UUID stand behind its hyphen.
             found.chars().all(|c| c == '0') || found == "serial-number"

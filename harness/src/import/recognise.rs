@@ -218,7 +218,7 @@ fn kdump_file(base: &str, lines: &[&str]) -> Option<Kind> {
     let core = |line: &&&str| line.starts_with("core_collector") || line.starts_with("kdump_");
     let own = written.iter().any(|line| core(&line));
     ((named && (options > 0 || written.is_empty()))
-        || (all_options && (own || lines.iter().any(|line| says_so(line)))))
+        || (all_options && (own || lines.iter().any(says_so))))
     .then_some(Kind::KdumpConf)
 }
 

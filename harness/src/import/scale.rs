@@ -1,5 +1,7 @@
 //! A customer's machine made to fit this host, so that what decides over kdump stays as it is.
 
+use std::num::NonZeroU16;
+
 use super::facts::{Facts, Part, Reservation, Routing};
 use super::{Host, ImportError};
 use crate::kdump::commandline::last_value;
@@ -72,7 +74,7 @@ pub(super) fn crashkernel(facts: &Facts, flavour: Flavour) -> Chosen<Crashkernel
                 .parameters
                 .iter()
                 .filter_map(|it| it.value.as_ref().ok());
-            let low = low.filter_map(|value| match value {
+            let mut low = low.filter_map(|value| match value {
                 Crashkernel::High {
                     size: Bytes(0),
                     low,
@@ -81,7 +83,7 @@ pub(super) fn crashkernel(facts: &Facts, flavour: Flavour) -> Chosen<Crashkernel
             });
             Crashkernel::High {
                 size: *size,
-                low: low.last(),
+                low: low.next_back(),
             }
         }
         value => value.clone(),
@@ -223,10 +225,7 @@ pub(super) fn cpus(
 ) -> Result<Chosen<Cpus>, ImportError> {
     let known = facts.cpus.online.as_ref().or(facts.cpus.possible.as_ref());
     let theirs = known.map(|cpus| cpus.value.max(1));
-    let number = |cpus: u16| {
-        let cpus = std::num::NonZeroU16::new(cpus).map_or(Cpus::ONE, Cpus);
-        cpus
-    };
+    let number = |cpus: u16| NonZeroU16::new(cpus).map_or(Cpus::ONE, Cpus);
     if exact {
         let theirs = theirs.ok_or(ImportError::Unknown("CPUs"))?;
         return match theirs <= host.cpus {

@@ -27,7 +27,7 @@ pub(super) fn follow(facts: &mut Facts, storage: &[Storage]) {
     if let Some(from) = start.from {
         let graph = Graph::new(storage);
         let walk = graph.walk(&from, facts);
-        target.filesystem = walk.filesystem(&from, storage);
+        target.filesystem = walk.filesystem(storage);
         target.functions = walk.functions();
         target.steps = walk.steps();
         if target.functions.is_empty() {
@@ -162,16 +162,22 @@ impl Graph {
     /// Everything below a device or a directory, the nearest first.
     fn walk(&self, from: &str, facts: &Facts) -> Walk {
         let mut walk = Walk {
-            reached: vec![(from.to_owned(), None)],
+            reached: vec![Reached {
+                name: from.to_owned(),
+                over: None,
+            }],
         };
         let mut queue = VecDeque::from([0]);
         while let Some(at) = queue.pop_front() {
-            let node = walk.reached[at].0.clone();
+            let node = walk.reached[at].name.clone();
             for edge in self.next(&node, facts) {
-                let known = walk.reached.iter().any(|(name, _)| *name == edge.value.to);
+                let known = walk.reached.iter().any(|it| it.name == edge.value.to);
                 if !known && walk.reached.len() < MOST {
                     queue.push_back(walk.reached.len());
-                    walk.reached.push((edge.value.to.clone(), Some((at, edge))));
+                    walk.reached.push(Reached {
+                        name: edge.value.to.clone(),
+                        over: Some((at, edge)),
+                    });
                 }
             }
         }
@@ -271,13 +277,19 @@ fn only_adapter(node: &str, facts: &Facts) -> Option<Sourced<Edge>> {
 
 /// What was reached, each with where from and why.
 struct Walk {
-    reached: Vec<(String, Option<(usize, Sourced<Edge>)>)>,
+    reached: Vec<Reached>,
+}
+
+struct Reached {
+    name: String,
+    /// By which edge, and from which of those that were reached before; none of the first.
+    over: Option<(usize, Sourced<Edge>)>,
 }
 
 impl Walk {
     fn adapters(&self) -> impl Iterator<Item = (usize, PciAddress)> {
         let all = self.reached.iter().enumerate();
-        all.filter_map(|(at, (name, _))| Some((at, name.strip_prefix("PCI ")?.parse().ok()?)))
+        all.filter_map(|(at, it)| Some((at, it.name.strip_prefix("PCI ")?.parse().ok()?)))
     }
 
     fn functions(&self) -> Vec<PciAddress> {
@@ -290,16 +302,16 @@ impl Walk {
     fn steps(&self) -> Vec<Sourced<Step>> {
         let mut ends: Vec<usize> = self.adapters().map(|(at, _)| at).collect();
         if ends.is_empty() {
-            let lies = |(_, edge): &(String, Option<(usize, Sourced<Edge>)>)| {
-                edge.as_ref()
-                    .is_some_and(|(_, edge)| edge.value.by != By::Name)
+            let lies = |it: &Reached| {
+                let over = it.over.as_ref();
+                over.is_some_and(|(_, edge)| edge.value.by != By::Name)
             };
             ends.extend(self.reached.iter().rposition(lies));
         }
         let mut on_the_way = vec![false; self.reached.len()];
         for end in ends {
             let mut at = end;
-            while let Some((above, _)) = &self.reached[at].1 {
+            while let Some((above, _)) = &self.reached[at].over {
                 on_the_way[at] = true;
                 at = *above;
             }
@@ -307,7 +319,7 @@ impl Walk {
         let taken = self.reached.iter().zip(on_the_way);
         taken
             .filter(|(_, on)| *on)
-            .filter_map(|((_, edge), _)| edge.as_ref())
+            .filter_map(|(it, _)| it.over.as_ref())
             .map(|(_, edge)| Sourced {
                 value: Step {
                     from: edge.value.from.clone(),
@@ -319,7 +331,7 @@ impl Walk {
             .collect()
     }
 
-    fn filesystem(&self, from: &str, storage: &[Storage]) -> Option<Sourced<String>> {
+    fn filesystem(&self, storage: &[Storage]) -> Option<Sourced<String>> {
         let known: Vec<_> = storage.iter().flat_map(|one| &one.filesystems).collect();
         let of = |name: &str| {
             let found = known.iter().find(|pair| pair.value.0 == name)?;
@@ -328,11 +340,8 @@ impl Walk {
                 source: found.source.clone(),
             })
         };
-        // What a directory is in has a place of its own: by the device it is found, too.
-        let device = self.reached.iter().skip(1).map(|(name, _)| name.as_str());
-        let names = std::iter::once(from).chain(device).take(8);
-        let mut kinds = names.filter_map(of);
-        kinds.find(|kind| kind.value != "LVM2" && !kind.value.ends_with("member"))
+        let mut kinds = self.reached.iter().filter_map(|it| of(&it.name));
+        kinds.next()
     }
 }
 

@@ -42,7 +42,7 @@ pub fn import_text(imported: &Imported, width: usize) -> String {
         if !row.lost.is_empty() {
             about = about.styled(DIM, &format!(" ({})", row.lost));
         }
-        page.flow_at(&Text::new(), 4, &about);
+        page.flow_at(&Text::new().plain("    "), 4, &about);
     }
     page.blank();
     let sum = |of: fn(&Row) -> u32| imported.rows.iter().map(of).sum::<u32>();

@@ -42,6 +42,7 @@ pub(super) fn read(name: &str, archive: &mut dyn Read, depth: u8, into: &mut Gat
     let limit = Limit {
         header: Cell::new(None),
         ended: Cell::new(false),
+        refused: Cell::new(false),
     };
     let mut tar = tar::Archive::new(Limited {
         archive,
@@ -97,13 +98,17 @@ pub(super) fn read(name: &str, archive: &mut dyn Read, depth: u8, into: &mut Gat
             "ends behind {last:?} without the mark that ends an archive: it was not copied \
              completely; what came before is read"
         );
-        into.note(name, text);
+        return into.note(name, text);
+    }
+    // Up to the digests of what it is packed with.
+    if let Err(error) = io::copy(&mut tar.into_inner(), &mut io::sink()) {
+        into.note(name, super::unread(&error));
     }
 }
 
 fn ends(error: &io::Error, limit: &Limit, last: &str) -> String {
     let last = super::clipped(last);
-    if limit.header.get() == Some(0) {
+    if limit.refused.get() {
         let most = MOST_HEADER >> 10;
         return format!("a header of more than {most} KiB: not read behind {last:?}");
     }
@@ -126,6 +131,8 @@ struct Limit {
     header: Cell<Option<u64>>,
     /// That was asked for which is not there.
     ended: Cell<bool>,
+    /// There is more of a header than anybody's.
+    refused: Cell<bool>,
 }
 
 struct Limited<'a> {
@@ -137,6 +144,7 @@ impl Read for Limited<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let granted = self.limit.header.get().unwrap_or(u64::MAX);
         if granted == 0 && !into.is_empty() {
+            self.limit.refused.set(true);
             return Err(io::Error::other("the limit is reached"));
         }
         let most = into

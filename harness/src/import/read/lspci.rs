@@ -54,6 +54,7 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
     let mut all = Lspci::default();
     let mut current: Option<PciAddress> = None;
     let mut capability = Capability::Other;
+    let mut flat = false;
     let mut denied = 0;
     for (number, line) in text.lines() {
         let line = line.trim_start_matches("> ");
@@ -75,12 +76,12 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
         };
         let is_indented = line.starts_with([' ', '\t']);
         let line = line.trim();
-        if line.is_empty() || !is_indented {
-            // An unindented line is another program's, unless the paste lost the indentation.
-            if !line.is_empty() && !is_detail(line) {
-                current = None;
-                continue;
-            }
+        // What is not indented is another program's, unless the paste lost all indentation: then a
+        // function goes to the next empty line.
+        flat |= !is_indented && is_detail(line);
+        if !is_indented && (line.is_empty() || !flat) {
+            current = None;
+            continue;
         }
         if line == "Capabilities: <access denied>" {
             denied += 1;
@@ -248,6 +249,8 @@ fn detail(line: &str, function: &mut PciFunction, capability: &mut Capability) {
             let number = bracketed(value).map_or(value, |(_, number)| number);
             function.subsystem = id(number).or(function.subsystem);
         }
+        // Of the configuration space: it has no capabilities.
+        "Status" if value.starts_with("Cap-") => function.capabilities = Capabilities::Shown,
         "Interrupt" => function.line = interrupt(value).or(function.line),
         "Flags" => {
             // `-v`: `bus master, fast devsel, latency 0, IRQ 16, NUMA node 0`.

@@ -24,7 +24,7 @@ pub(in super::super) struct Edge {
 pub(in super::super) struct Storage {
     /// What lies on what.
     pub(in super::super) edges: Vec<Sourced<Edge>>,
-    /// File systems: of a device or a mount point.
+    /// File systems, each of a device by any of its names.
     pub(in super::super) filesystems: Vec<Sourced<(String, String)>>,
 }
 
@@ -61,7 +61,7 @@ pub(in super::super) fn mounts(text: &Text<'_>) -> Storage {
         if is_device && place.starts_with('/') {
             let device = device.replace('"', "");
             all.edge(text, line, place, &device, By::Mount);
-            all.filesystem(text, line, place, kind);
+            all.filesystem(text, line, &device, kind);
         }
     }
     all
@@ -257,10 +257,7 @@ pub(in super::super) fn link(
     let name = path.rsplit('/').next().unwrap_or(path);
     if target.contains("/block/") || path.contains("sys/block") || path.contains("/class/block") {
         // `../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.0/host0/.../block/sda/sda1`.
-        let last = target
-            .split('/')
-            .filter(|part| is_address(part))
-            .next_back();
+        let last = target.split('/').rfind(|part| is_address(part));
         if let Some(address) = last {
             let adapter = adapter(address);
             all.edge(text, line, &format!("/dev/{name}"), &adapter, By::Adapter);

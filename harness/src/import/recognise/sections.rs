@@ -21,14 +21,20 @@ pub(in super::super) struct Section<'a> {
 /// Sections of a file that are looked at.
 const MOST_SECTIONS: usize = 5_000;
 
-static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
-    // `[root@host ~]# lspci`, `root@host:~# cat /proc/cmdline`, `$ uname -a`, `# lspci -nn`.
-    #[expect(clippy::unwrap_used, reason = "a constant that every test of sections needs")]
-    Regex::new(
-        r"^(?:\[[^\]\s]+@[^\]]*\]|[A-Za-z0-9_.-]+@[^\s#$]+)?\s?[#$] ((?:sudo )?(?:/\S*/)?(?:lspci|cat|uname|dmesg|journalctl|lsblk|blkid|mount|pvs|lvs|rpm|dpkg|ls|multipath|ethtool|findmnt|lscpu|hostname|date)\b.*)$",
-    )
+static PROMPT: LazyLock<Regex> =
+    LazyLock::new(|| {
+        // `[root@host ~]# lspci`, `root@host:~# cat /proc/cmdline`, `$ uname -a`. A `#` without anybody
+        // in front begins a comment as well: only what looks like a whole command counts.
+        #[expect(clippy::unwrap_used, reason = "a constant that every test of sections needs")]
+    Regex::new(concat!(
+        r"^(?:(?:(?:\[[^\]\s]+@[^\]]*\]|[A-Za-z0-9_.-]+@[^\s#$]+)\s?[#$]|\$) ",
+        r"((?:sudo )?(?:/\S*/)?(?:lspci|cat|uname|dmesg|journalctl|lsblk|blkid|mount|findmnt|pvs",
+        r"|lvs|rpm|dpkg|ls|multipath|ethtool|lscpu|exit|date|hostname)(?: .*)?)",
+        r"|# ((?:/\S*/)?(?:(?:lspci|uname|dmesg|lsblk|blkid|pvs|lvs|multipath)(?: -.*)?",
+        r"|cat /\S+)))$",
+    ))
     .unwrap()
-});
+    });
 
 /// Splits a file; one that is no collection is one section.
 pub(in super::super) fn sections<'a>(path: &str, text: &'a str) -> Vec<Section<'a>> {
@@ -55,7 +61,9 @@ pub(in super::super) fn sections<'a>(path: &str, text: &'a str) -> Vec<Section<'
             // `# /etc/kdump.conf - not found` and the like has nothing below it.
             begins.push((above, at, number + 1, name.to_owned()));
         } else if !supportconfig && let Some(found) = PROMPT.captures(line) {
-            let command = found[1].trim_start_matches("sudo ").to_owned();
+            let command = found.get(1).or(found.get(2));
+            let command = command.map_or("", |command| command.as_str());
+            let command = command.trim_start_matches("sudo ").to_owned();
             begins.push((above, at, number + 1, command));
         }
     }
