@@ -42,8 +42,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     Patterns {
         uuid: regex(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
         mac: regex(r"(?i)[0-9a-f]{2}([:-][0-9a-f]{2}){5,}"),
-        // The whole run with two colons or more: neither HOST:/PATH nor a drive is one.
-        ipv6: regex(r"[0-9A-Za-z]*:[0-9A-Za-z]*:[0-9A-Za-z:]*"),
+        // The whole word with two colons or more: HOST:/PATH is none.
+        ipv6: regex(r"[0-9A-Za-z._@-]*:[0-9A-Za-z._@-]*:[0-9A-Za-z._@:-]*"),
         ipv4: regex(r"[0-9]+(\.[0-9]+){3,}"),
         login: regex(r"[A-Za-z0-9._+-]+@[A-Za-z0-9._-]+"),
         domain: regex(
@@ -98,11 +98,26 @@ impl Scrubber {
         if self.off {
             return text.to_owned();
         }
+        // Next to each other, placeholders can look like something else.
+        const MOST: usize = 8;
+        let mut text = text.to_owned();
+        for _ in 0..MOST {
+            let cleaner = self.once(&text);
+            if cleaner == text {
+                break;
+            }
+            text = cleaner;
+        }
+        text
+    }
+
+    fn once(&mut self, text: &str) -> String {
         let patterns = &*PATTERNS;
         let text = self.each(&patterns.uuid, text, Kind::Uuid);
+        // Digits of the others' placeholders would be taken for a part of it.
+        let text = self.each(&patterns.ipv4, &text, Kind::V4);
         let text = self.each(&patterns.mac, &text, Kind::Mac);
         let text = self.each(&patterns.ipv6, &text, Kind::V6);
-        let text = self.each(&patterns.ipv4, &text, Kind::V4);
         let text = patterns.login.replace_all(&text, |found: &Captures<'_>| {
             // Addresses have placeholders of their own by now.
             match found[0].split_once('@') {
@@ -153,9 +168,10 @@ fn is_placeholder(kind: Kind, found: &str) -> bool {
         Kind::Mac => found.starts_with("02:00:00:00:00:") && found.len() == 17,
         // What a MAC address became has colons, too; colons alone are no address.
         Kind::V6 => {
-            found.starts_with("2001:db8::")
+            let ours = found.strip_prefix("2001:db8::");
+            ours.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_hexdigit()))
                 || (found.starts_with("02:00:00:00:00:") && found.len() == 17)
-                || found.chars().all(|c| c == ':')
+                || !found.contains(|c: char| c.is_ascii_alphanumeric())
         }
         Kind::V4 => {
             let parts: Vec<&str> = found.split('.').collect();
@@ -325,10 +341,7 @@ mod tests {
                 "ext4 UUID=4f2a9c11-7d0e-4e1b-9b1a-0d5be1f0aa21",
                 "ext4 UUID=00000000-0000-4000-8000-000000000001",
             ),
-            (
-                "ifname=eth0:a0:36:9f:11:22:33",
-                "ifname=eth0:02:00:00:00:00:01",
-            ),
+            ("hwaddr a0:36:9f:11:22:33", "hwaddr 02:00:00:00:00:01"),
             ("netmask 255.255.255.0", "netmask 255.255.255.0"),
             (
                 "raw /dev/disk/by-id/scsi-3600508b1001c4d5e",
