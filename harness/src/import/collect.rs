@@ -114,10 +114,8 @@ impl Collected {
                 continue;
             };
             match kind {
-                // The bytes themselves, which need not be UTF-8.
-                Kind::Log(kind) if section.label == file.path && section.first == 1 => {
-                    whole = Some(kind);
-                }
+                // A console goes on where somebody has typed; and its bytes need not be UTF-8.
+                Kind::Log(kind) if section.terminal => whole = whole.or(Some(kind)),
                 kind => self.section(kind, &section, file.cut),
             }
         }

@@ -92,6 +92,9 @@ pub(super) fn unwanted(head: &[u8]) -> &'static str {
     match head {
         [] => "is empty",
         [b'P', b'K', 3, 4, ..] => "is a zip archive: unpack it, and name the directory",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "is UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` makes a text of it"
+        }
         [b'7', b'z', 0xbc, 0xaf, ..] => "is a 7z archive: unpack it, and name the directory",
         [b'L', b'P', b'K', b'S', b'H', b'H', b'R', b'H', ..] => {
             "is a systemd journal: `journalctl --file=FILE -k -o short-monotonic` makes a text of it"
