@@ -29,6 +29,13 @@ pub fn read_bytes(name: &str, bytes: &[u8]) -> Facts {
     of(given(name, bytes))
 }
 
+/// PCI functions, and network interfaces: no machine has a tenth of that.
+const MOST_FUNCTIONS: usize = 16_384;
+/// Edges of the graph of block devices.
+const MOST_EDGES: usize = 200_000;
+/// Of kdump's own files: longer ones are none.
+const MOST_OF_CONF: usize = 1 << 20;
+
 /// A fact of several, and how well its text knows it: less is better.
 #[derive(Debug)]
 struct Best<T>(Option<(u8, Sourced<T>)>);
@@ -71,7 +78,9 @@ struct Collected {
     interfaces: BTreeMap<String, PciAddress>,
     /// Of logs, which know less of a function than lspci.
     scanned: BTreeMap<PciAddress, PciFunction>,
-    trees: Vec<(Arc<str>, BTreeMap<PciAddress, lspci_tree::Node>)>,
+    trees: BTreeMap<PciAddress, (Arc<str>, lspci_tree::Node)>,
+    edges: usize,
+    functions_of_boots: usize,
     /// Of those that live: the failure's is likelier the first kernel's.
     boots: Vec<(LogKind, Vec<Boot>)>,
 }
@@ -105,10 +114,8 @@ impl Collected {
                 continue;
             };
             match kind {
-                // The bytes themselves, which need not be UTF-8.
-                Kind::Log(kind) if section.label == file.path && section.first == 1 => {
-                    whole = Some(kind);
-                }
+                // A console goes on where somebody has typed; and its bytes need not be UTF-8.
+                Kind::Log(kind) if section.terminal => whole = whole.or(Some(kind)),
                 kind => self.section(kind, &section, file.cut),
             }
         }
@@ -138,8 +145,12 @@ impl Collected {
                 }
             }
             Kind::LspciTree => {
-                let tree = lspci_tree::read(text);
-                self.trees.push((Arc::clone(&text.label), tree));
+                for (address, node) in lspci_tree::read(text) {
+                    if self.trees.len() < MOST_FUNCTIONS {
+                        let label = Arc::clone(&text.label);
+                        self.trees.entry(address).or_insert((label, node));
+                    }
+                }
             }
             Kind::CommandLine => self.command_line.offer(0, system::command_line(text)),
             Kind::CpuInfo => {
@@ -181,17 +192,26 @@ impl Collected {
                     .take()
                     .or(system::package(text, "makedumpfile"));
             }
-            Kind::KdumpConf => self.conf.offer(rank(text), word_for_word(text)),
-            Kind::SysconfigKdump => self.sysconfig.offer(rank(text), word_for_word(text)),
-            Kind::KdumpTools => self.kdump_tools.offer(rank(text), word_for_word(text)),
+            Kind::KdumpConf => {
+                let words = self.conf(text);
+                self.conf.offer(rank(text), words);
+            }
+            Kind::SysconfigKdump => {
+                let words = self.conf(text);
+                self.sysconfig.offer(rank(text), words);
+            }
+            Kind::KdumpTools => {
+                let words = self.conf(text);
+                self.kdump_tools.offer(rank(text), words);
+            }
             Kind::Log(kind) => self.log(kind, text, section.text.as_bytes().to_vec(), cut),
-            Kind::Mounts => self.storage.push(storage::mounts(text)),
-            Kind::Lsblk => self.storage.push(storage::lsblk(text)),
-            Kind::Blkid => self.storage.push(storage::blkid(text)),
-            Kind::Pvs => self.storage.push(storage::pvs(text)),
-            Kind::Lvs => self.storage.push(storage::lvs(text)),
-            Kind::Links => self.storage.push(storage::links(text)),
-            Kind::Multipath => self.storage.push(storage::multipath(text)),
+            Kind::Mounts => self.stored(storage::mounts(text)),
+            Kind::Lsblk => self.stored(storage::lsblk(text)),
+            Kind::Blkid => self.stored(storage::blkid(text)),
+            Kind::Pvs => self.stored(storage::pvs(text)),
+            Kind::Lvs => self.stored(storage::lvs(text)),
+            Kind::Links => self.stored(storage::links(text)),
+            Kind::Multipath => self.stored(storage::multipath(text)),
             Kind::Ethtool => {
                 if let Some((address, driver)) = system::ethtool(text) {
                     let function = self.scanned.entry(address);
@@ -210,8 +230,33 @@ impl Collected {
         }
     }
 
+    fn stored(&mut self, storage: Storage) {
+        self.edges += storage.edges.len() + storage.filesystems.len();
+        if self.edges <= MOST_EDGES {
+            self.storage.push(storage);
+        }
+    }
+
+    /// One of kdump's own files.
+    fn conf(&mut self, text: &Text<'_>) -> Option<Sourced<String>> {
+        if text.text.len() > MOST_OF_CONF {
+            let words = "too long for a configuration of kdump: not read";
+            self.facts.notes.push(text.note(0, words));
+            return None;
+        }
+        Some(word_for_word(text))
+    }
+
     fn log(&mut self, kind: LogKind, text: &Text<'_>, bytes: Vec<u8>, cut: bool) {
-        self.boots.push((kind, log::read(text, &bytes)));
+        let mut boots = log::read(text, &bytes);
+        for boot in &mut boots {
+            self.functions_of_boots += boot.functions.len() + boot.interfaces.len();
+            if self.functions_of_boots > 8 * MOST_FUNCTIONS {
+                boot.functions.clear();
+                boot.interfaces.clear();
+            }
+        }
+        self.boots.push((kind, boots));
         self.facts.logs.push(Log {
             source: text.whole(),
             kind,
@@ -225,7 +270,9 @@ impl Collected {
         // The kernel that is asked about is the one that runs; where no such log is there, the one
         // that failed.
         self.boots.sort_by_key(|(kind, _)| std::cmp::Reverse(*kind));
-        for (rank, (_, boots)) in (2u8..=200).zip(std::mem::take(&mut self.boots)) {
+        for (nth, (kind, boots)) in std::mem::take(&mut self.boots).into_iter().enumerate() {
+            let rank = u8::try_from(nth + 2).unwrap_or(u8::MAX);
+            self.other_kernel(kind, &boots);
             for boot in boots.into_iter().rev() {
                 let facts = &mut self.facts;
                 if boot.is_capture() {
@@ -249,9 +296,29 @@ impl Collected {
                     merge(&mut self.scanned, address, function);
                 }
                 for (name, address) in boot.interfaces {
-                    self.interfaces.entry(name).or_insert(address);
+                    if self.interfaces.len() < MOST_FUNCTIONS {
+                        self.interfaces.entry(name).or_insert(address);
+                    }
                 }
             }
+        }
+    }
+
+    /// A failure of another kernel than the one that runs.
+    fn other_kernel(&mut self, kind: LogKind, boots: &[Boot]) {
+        let died = matches!(kind, LogKind::Console | LogKind::VmcoreDmesg);
+        let mut first = boots.iter().rev().filter(|boot| !boot.is_capture());
+        let failed = first.find_map(|boot| boot.release.as_ref());
+        if let (true, Some((_, runs)), Some(failed)) = (died, &self.kernel.0, failed)
+            && runs.value != failed.value
+        {
+            self.facts.notes.push(Note {
+                source: Some(failed.source.clone()),
+                text: format!(
+                    "this log is of kernel {}; the other files ({}) are of {}",
+                    failed.value, runs.source, runs.value
+                ),
+            });
         }
     }
 
@@ -271,9 +338,7 @@ impl Collected {
             }
         }
         let mut facts = self.facts;
-        for (label, tree) in self.trees {
-            grow(&mut facts.functions, &label, tree);
-        }
+        grow(&mut facts.functions, self.trees);
         facts.kernel = self.kernel.take();
         facts.distribution = self.distribution.take();
         facts.cpus.online = self.online.take();
@@ -306,7 +371,7 @@ fn rank(text: &Text<'_>) -> u8 {
     u8::from(!own.iter().any(|place| label.ends_with(place)))
 }
 
-fn word_for_word(text: &Text<'_>) -> Option<Sourced<String>> {
+fn word_for_word(text: &Text<'_>) -> Sourced<String> {
     let lines: Vec<&str> = text
         .text
         .lines()
@@ -314,15 +379,17 @@ fn word_for_word(text: &Text<'_>) -> Option<Sourced<String>> {
         .collect();
     let mut words = lines.join("\n").trim_end().to_owned();
     words.push('\n');
-    Some(text.fact(0, words))
+    text.fact(0, words)
 }
 
 fn merge(all: &mut BTreeMap<PciAddress, PciFunction>, address: PciAddress, function: PciFunction) {
+    let room = all.len() < MOST_FUNCTIONS;
     match all.entry(address) {
         std::collections::btree_map::Entry::Occupied(mut known) => fill(known.get_mut(), function),
-        std::collections::btree_map::Entry::Vacant(new) => {
+        std::collections::btree_map::Entry::Vacant(new) if room => {
             new.insert(function);
         }
+        std::collections::btree_map::Entry::Vacant(_) => {}
     }
 }
 
@@ -367,16 +434,15 @@ fn fill(known: &mut PciFunction, other: PciFunction) {
 /// What `lspci -t` adds: the buses behind bridges, and functions that nothing else shows.
 fn grow(
     functions: &mut BTreeMap<PciAddress, PciFunction>,
-    label: &Arc<str>,
-    tree: BTreeMap<PciAddress, lspci_tree::Node>,
+    tree: BTreeMap<PciAddress, (Arc<str>, lspci_tree::Node)>,
 ) {
     let known = !functions.is_empty();
-    for (address, node) in tree {
+    for (address, (file, node)) in tree {
         if known && !functions.contains_key(&address) {
             continue;
         }
         let mut function = PciFunction::new(super::facts::Source {
-            file: Arc::clone(label),
+            file,
             line: std::num::NonZeroU32::new(node.line),
         });
         function.buses = node.buses;

@@ -119,6 +119,23 @@ fn shown(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// A path within a report, without the report's own directory, which has the host's name:
+/// `sosreport-HOST-...` of sos, `scc_HOST_...` and `nts_HOST_...` of supportconfig.
+fn inside(path: &str) -> String {
+    let reports = ["sosreport-", "sos-", "scc_", "nts_"];
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let own = |part: &&str| !reports.iter().any(|report| part.starts_with(report));
+    let mut parts = parts.peekable();
+    while parts.peek().is_some_and(|part| !own(part)) {
+        let report = parts.next();
+        // A file of that name is all there is.
+        if parts.peek().is_none() {
+            return report.unwrap_or_default().to_owned();
+        }
+    }
+    parts.collect::<Vec<_>>().join("/")
+}
+
 impl Gathered {
     fn new(most_unpacked: u64) -> Self {
         Self {

@@ -32,7 +32,7 @@ pub(super) enum Kind {
     MemInfo,
     /// /proc/interrupts.
     Interrupts,
-    /// `uname -a`.
+    /// `uname -a`, /proc/version.
     Uname,
     /// os-release(5).
     OsRelease,
@@ -92,6 +92,9 @@ pub(super) fn unwanted(head: &[u8]) -> &'static str {
     match head {
         [] => "is empty",
         [b'P', b'K', 3, 4, ..] => "is a zip archive: unpack it, and name the directory",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "is UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` makes a text of it"
+        }
         [b'7', b'z', 0xbc, 0xaf, ..] => "is a 7z archive: unpack it, and name the directory",
         [b'L', b'P', b'K', b'S', b'H', b'H', b'R', b'H', ..] => {
             "is a systemd journal: `journalctl --file=FILE -k -o short-monotonic` makes a text of it"
@@ -137,11 +140,12 @@ pub(super) fn kind(name: &str, text: &str) -> Option<Kind> {
     if has(Form::MemTotal) {
         return Some(Kind::MemInfo);
     }
+    // /proc/version.
+    if has(Form::Uname) || (lines.len() <= 2 && first.starts_with("Linux version ")) {
+        return Some(Kind::Uname);
+    }
     if let Some(kind) = log(name, base, counts.of_form(Form::Stamped), has(Form::Banner)) {
         return Some(Kind::Log(kind));
-    }
-    if has(Form::Uname) {
-        return Some(Kind::Uname);
     }
     if has(Form::OsId) && has(Form::OsName) {
         return Some(Kind::OsRelease);
@@ -178,7 +182,8 @@ pub(super) fn kind(name: &str, text: &str) -> Option<Kind> {
     if base.contains("fstab") || has(Form::Mount) {
         return Some(Kind::Mounts);
     }
-    if has(Form::KexecPackage) {
+    let listed = name.contains("rpm -qa") || name.contains("dpkg -l");
+    if listed || 2 * counts.of_form(Form::Package) > lines.len() || has(Form::KexecPackage) {
         return Some(Kind::Packages);
     }
     None
@@ -274,6 +279,7 @@ patterns! {
     Blkid = r#"^/dev/[^ ]+: .*(UUID|TYPE|LABEL)=""#;
     Link = r"^l[rwx-]{9}[^ ]* .* -> \.\./";
     Mount = r"^(/dev/[^ ]+|UUID=[^ ]+|LABEL=[^ ]+)[ \t]+(on )?/[^ \t]*[ \t]+(type )?[a-z0-9]+[ \t]+[a-z(]";
+    Package = r"^(ii +[^ ]+ +[^ ]+ +(amd64|all|i386)|[A-Za-z0-9_.+-]+-[0-9][^- ]*-[^- ]+\.(x86_64|noarch|i686))( |$)";
     KexecPackage = r"^(ii +)?(kexec-tools|makedumpfile)[^ ]*([- ]|$)";
 }
 

@@ -11,6 +11,8 @@ use crate::kdump::suse::{SaveDir, SuseKdump};
 
 /// Things on the way that are looked at.
 const MOST: usize = 2_000;
+/// PATH_MAX of <linux/limits.h>.
+const MOST_NAME: usize = 4096;
 
 /// Fills [`Facts::target`], where a file says where the dump goes.
 pub(super) fn follow(facts: &mut Facts, storage: &[Storage]) {
@@ -24,7 +26,7 @@ pub(super) fn follow(facts: &mut Facts, storage: &[Storage]) {
         filesystem: None,
         functions: Vec::new(),
     };
-    if let Some(from) = start.from {
+    if let Some(from) = start.from.filter(|from| from.len() <= MOST_NAME) {
         let graph = Graph::new(storage);
         let walk = graph.walk(&from, facts);
         target.filesystem = walk.filesystem(storage);

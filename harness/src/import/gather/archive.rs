@@ -62,7 +62,7 @@ pub(super) fn read(name: &str, archive: &mut dyn Read, depth: u8, into: &mut Gat
             Some(Ok(entry)) => entry,
             Some(Err(error)) => return into.note(name, ends(&error, &limit, &last)),
         };
-        let path = inside(&entry.path_bytes());
+        let path = super::inside(&String::from_utf8_lossy(&entry.path_bytes()));
         if into.count(&path) == Go::Enough {
             return;
         }
@@ -116,14 +116,6 @@ fn ends(error: &io::Error, limit: &Limit, last: &str) -> String {
         return format!("ends at {last:?}: it was not copied completely; what came before is read");
     }
     format!("damaged at {last:?} ({error}); what came before is read")
-}
-
-/// A member's name without what only its archive's maker knows: the report's own directory, in
-/// which all of it is, and dots.
-fn inside(name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    let parts = name.split('/').filter(|part| !matches!(*part, "" | "."));
-    parts.collect::<Vec<_>>().join("/")
 }
 
 struct Limit {

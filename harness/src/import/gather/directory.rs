@@ -34,6 +34,7 @@ fn below(directory: &Path, path: String, depth: usize, into: &mut Gathered) -> G
             true => name.into_owned(),
             false => format!("{path}/{name}"),
         };
+        let path = super::inside(&path);
         if into.count(&path) == Go::Enough {
             return Go::Enough;
         }

@@ -68,10 +68,7 @@ fn notes(gathered: &Gathered) -> Vec<String> {
     gathered.notes.iter().map(Note::to_string).collect()
 }
 
-const BOTH: [&str; 2] = [
-    "sosreport-h/sos_commands/pci/lspci_-nnvv",
-    "sosreport-h/uname",
-];
+const BOTH: [&str; 2] = ["sos_commands/pci/lspci_-nnvv", "uname"];
 
 #[test]
 fn however_it_is_packed() {

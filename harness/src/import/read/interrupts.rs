@@ -48,7 +48,7 @@ pub(in super::super) fn read(text: &Text<'_>) -> Interrupts {
         if all.lines.len() == MOST {
             break;
         }
-        let rest: Vec<&str> = words.collect();
+        let rest: Vec<&str> = words.take(4 * MOST_ACTIONS).collect();
         all.lines
             .push(text.fact(number, interrupt(irq, chip, &rest)));
     }

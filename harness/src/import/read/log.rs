@@ -86,7 +86,8 @@ pub(in super::super) fn read(text: &Text<'_>, bytes: &[u8]) -> Vec<Boot> {
     lines.push(bytes, &mut take);
     lines.finish(&mut take);
     for boot in &mut boots {
-        if boot.usable > 0 {
+        // A log that begins in the middle of a boot may have lost a part of the map.
+        if boot.usable > 0 && boot.release.is_some() {
             boot.memory = Some(text.fact(boot.usable_line, Bytes(boot.usable)));
         }
     }

@@ -402,7 +402,8 @@ fn begin(text: &str, function: &mut PciFunction) -> Capability {
         }
         return Capability::MsiX;
     }
-    if let Some(rest) = text.strip_prefix("MSI: ") {
+    let msi_of_2 = text.strip_prefix("Message Signalled Interrupts: ");
+    if let Some(rest) = text.strip_prefix("MSI: ").or(msi_of_2) {
         function.msi = msi(rest).or(function.msi);
     } else if text.starts_with("Single Root I/O Virtualization") {
         function.sriov.get_or_insert_default();

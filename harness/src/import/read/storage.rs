@@ -70,7 +70,7 @@ pub(in super::super) fn mounts(text: &Text<'_>) -> Storage {
 /// lsblk: its tree is drawn from the disk up, so that what is deeper lies on what is above.
 pub(in super::super) fn lsblk(text: &Text<'_>) -> Storage {
     let mut all = Storage::default();
-    // Depth and name of the devices above.
+    // Depth and name of the devices above, and of the last one.
     let mut above: Vec<(usize, String)> = Vec::new();
     let mut begun = false;
     for (line, drawn) in text.lines() {
@@ -89,6 +89,14 @@ pub(in super::super) fn lsblk(text: &Text<'_>) -> Storage {
         let rest: String = drawn.chars().skip(depth).collect();
         let mut fields = rest.split_whitespace();
         let Some(name) = fields.next() else { continue };
+        // Further places of the same file system, as of Btrfs.
+        if name.starts_with('/') && !name.starts_with("/dev/") {
+            if let Some((_, node)) = above.last() {
+                let node = node.clone();
+                all.edge(text, line, name, &node, By::Mount);
+            }
+            continue;
+        }
         let kind = fields.clone().find(|word| {
             let known = ["disk", "part", "lvm", "mpath", "crypt", "rom", "loop"];
             known.contains(word) || word.starts_with("raid")

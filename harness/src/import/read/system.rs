@@ -15,10 +15,11 @@ pub(in super::super) fn command_line(text: &Text<'_>) -> Option<Sourced<String>>
         .map(|(number, line)| text.fact(number, line.trim().to_owned()))
 }
 
-/// `uname -a`: `Linux HOST 3.10.0-693.el7.x86_64 #1 SMP ...`.
+/// `uname -a`, `Linux HOST 3.10.0-693.el7.x86_64 #1 SMP ...`, or /proc/version.
 pub(in super::super) fn uname(text: &Text<'_>) -> Option<Sourced<Release>> {
     text.lines().find_map(|(number, line)| {
         let rest = line.strip_prefix("Linux ")?;
+        // `version` stands where the host's name does.
         let release = rest.split(' ').nth(1)?.parse().ok()?;
         Some(text.fact(number, release))
     })

@@ -16,6 +16,8 @@ pub(in super::super) struct Section<'a> {
     pub(in super::super) first: u32,
     /// The text.
     pub(in super::super) text: &'a str,
+    /// It is the whole file, or was copied out of a terminal together with the rest of it.
+    pub(in super::super) terminal: bool,
 }
 
 /// Sections of a file that are looked at.
@@ -72,6 +74,7 @@ pub(in super::super) fn sections<'a>(path: &str, text: &'a str) -> Vec<Section<'
         label: path.to_owned(),
         first: 1,
         text,
+        terminal: true,
     };
     if begins.is_empty() {
         return vec![whole(text)];
@@ -87,6 +90,7 @@ pub(in super::super) fn sections<'a>(path: &str, text: &'a str) -> Vec<Section<'
             name: name.clone(),
             first: *first,
             text: &text[*begin..end],
+            terminal: !supportconfig,
         })
         .collect();
     if !supportconfig && begins[0].0 > 0 {

@@ -26,6 +26,10 @@ fn by_content() {
             "Linux h 3.10.0-693.el7.x86_64 #1 SMP Tue GNU/Linux\n",
             Kind::Uname,
         ),
+        (
+            "Linux version 6.1.0-1-amd64 (b@h) (gcc) #1 SMP\n",
+            Kind::Uname,
+        ),
         ("NAME=\"Rocky Linux\"\nID=\"rocky\"\n", Kind::OsRelease),
         (
             "path /var/crash\ncore_collector makedumpfile -l -d 31\n",
@@ -40,7 +44,7 @@ fn by_content() {
             Kind::KdumpTools,
         ),
         (
-            "[    0.000000] Linux version 6.1.0 (b@h)\n",
+            "[    0.000000] Linux version 6.1.0 (b@h)\n[    0.1] x\n",
             Kind::Log(LogKind::Console),
         ),
         (
@@ -75,7 +79,7 @@ fn by_content() {
 
 #[test]
 fn by_name_where_content_leaves_it_open() {
-    let log = "[    0.000000] Linux version 6.1.0 (b@h)\n";
+    let log = "[    0.000000] Linux version 6.1.0 (b@h)\n[    0.1] x\n";
     for (name, expected) in [
         ("sos_commands/kernel/dmesg", LogKind::Dmesg),
         (

@@ -195,6 +195,8 @@ fn numbers_only_or_words_only() {
     let raid = &old[&at("02:00.0")];
     assert_eq!(raid.class, Some(0x0104));
     assert_eq!(raid.msix.unwrap().size.get(), 4);
+    let msi = raid.msi.unwrap();
+    assert_eq!((msi.enabled, msi.granted, msi.most), (false, 1, 4));
 }
 
 /// `-v`: registers without numbers, the interrupt among the flags.

@@ -68,6 +68,21 @@ sdb             8:16   0  1.8T  0 disk
     );
 }
 
+/// util-linux 2.37 and newer.
+#[test]
+fn several_places_of_one() {
+    let text = "NAME MAJ:MIN RM SIZE RO TYPE MOUNTPOINTS\nsda 8:0 0 9G 0 disk \n\
+                └─sda2 8:2 0 9G 0 part /var\n                                 /home\n";
+    assert_eq!(
+        shown(lsblk, text),
+        [
+            "/dev/sda2 > /dev/sda Partition",
+            "/var > /dev/sda2 Mount",
+            "/home > /dev/sda2 Mount",
+        ]
+    );
+}
+
 #[test]
 fn identified() {
     let text = "/dev/sda1: LABEL=\"my boot\" UUID=\"aa-bb\" TYPE=\"xfs\" PARTUUID=\"01\"\n";
