@@ -22,6 +22,7 @@ use libtest_mimic::{Arguments, Trial};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use world::{Run, SNAPSHOT, Template, World};
 
@@ -42,7 +43,7 @@ const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
 type Case = fn(&Template);
 
-const SINGLE: [(&str, Case); 18] = [
+const SINGLE: [(&str, Case); 19] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,
@@ -85,6 +86,10 @@ const SINGLE: [(&str, Case); 18] = [
         qemu_with_a_device_is_killed,
     ),
     ("a modelled device fails", device_fails),
+    (
+        "a QEMU is too old for one of two drills",
+        qemu_is_too_old_for_one_of_two,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -416,6 +421,42 @@ fn device_fails(template: &Template) {
     let expected = "the modelled device generic-0 failed: QEMU sent";
     assert!(said.contains(expected), "{said}");
     world.assert_nothing_is_left(&[]);
+}
+
+/// Of two drills the one that it can do is done, and what became of the other is in every report.
+fn qemu_is_too_old_for_one_of_two(template: &Template) {
+    let (world, _) = modelled(template, "");
+    let modelled = world.path("root/scenarios/modelled.yaml");
+    let plain = world.path("root/scenarios/plain.yaml");
+    let text = fs::read_to_string(&modelled).unwrap();
+    let text = text.replace("{device: generic, msix: 8}, ", "");
+    fs::write(&plain, text.replace("name: modelled", "name: plain")).unwrap();
+    let [junit, json] = ["work/junit.xml", "work/drills.json"].map(|file| world.path(file));
+    let files = [&modelled, &plain, &junit, &json].map(|file| file.to_str().unwrap());
+    let [modelled, plain, junit, json] = files;
+    let arguments = [
+        "run", modelled, plain, "--accept", "--junit", junit, "--json", json,
+    ];
+    let mut command = world.crashdrill("", &arguments).unwrap();
+    command.env(stand_in::OLD, "1");
+    let mut run = Run::start(command).unwrap();
+    assert_eq!(run.ended(), 0, "{}", world.stderr());
+    let said = world.stderr();
+    let why = "QEMU 7.2.22 has no device vfio-user-pci; CRASHDRILL_QEMU=fetched runs";
+    assert!(
+        said.contains(&format!("left out modelled: {why}")),
+        "{said}"
+    );
+    assert!(said.contains("1 drill in"), "{said}");
+    assert!(said.contains("0 failed to run, 1 left out"), "{said}");
+    let report = fs::read_to_string(junit).unwrap();
+    assert!(
+        report.contains(&format!("<skipped message=\"{why}")),
+        "{report}"
+    );
+    let report: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(report["left_out"][0]["scenario"], "modelled");
+    assert_eq!(report["drills"].as_array().unwrap().len(), 1);
 }
 
 /// That is no outcome of the drill.

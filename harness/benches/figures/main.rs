@@ -4,8 +4,10 @@
 //! be measured; a figure that misses its target is marked.
 
 mod drill;
+mod exhausted;
 mod reference;
 mod registers;
+mod writes;
 
 use std::error::Error;
 use std::fs;
@@ -64,6 +66,7 @@ fn measure(pairs: usize) -> Result<(), Failure> {
         .ok_or("no workspace")?;
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures");
     fs::create_dir_all(&scratch)?;
+    writes::measure(root, &scratch)?;
     let prepared = prepare(root)?;
     let job = prepared.jobs.first().ok_or("no such drill")?;
     let accel = prepared.accel.accel;
@@ -102,6 +105,8 @@ fn measure(pairs: usize) -> Result<(), Failure> {
     let shown = format!("{:.1} MiB", mib(four.peak.0));
     figure("peak (VmHWM)", &shown, four.peak <= MAX_MEMORY, "40 MiB");
     cpu(&[&four]);
+
+    exhausted::measure(root, pairs)?;
 
     sizes(root)
 }

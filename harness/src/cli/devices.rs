@@ -38,6 +38,7 @@ impl Devices {
             };
             let yes = |yes| if yes { "yes" } else { "no" };
             let drivers = match entry.drivers {
+                [] if entry.is_modelled() => "none".to_owned(),
                 [] => "built in".to_owned(),
                 drivers => drivers.join(" "),
             };

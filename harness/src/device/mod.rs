@@ -10,6 +10,7 @@ mod config;
 mod function;
 pub mod generic;
 pub mod i40e;
+mod incoming;
 mod interrupts;
 mod memory;
 pub mod mpt3sas;

@@ -4,20 +4,19 @@
 //! thread is busy with consoles. It waits in plain system calls, as few as can be, and is told to
 //! end by shutting down the socket that it waits at.
 
-use std::fs::File;
-use std::io::{self, IoSliceMut, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, Shutdown, recvmsg, shutdown};
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::sync::mpsc;
 
 use super::function::Function;
+use super::incoming::Incoming;
 use super::socket;
-use super::wire::{Command, Garbled, HEADER, Header, MAX_DESCRIPTORS, MAX_MESSAGE};
+use super::wire::{Command, Garbled};
 
 /// A modelled device that failed. The guest goes on without it, so what comes of the drill is none
 /// of the guest's doing.
@@ -195,7 +194,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// Serves one device from QEMU's connection to its end.
 fn serve(listener: UnixListener, function: &mut Function, waits: &Waits) -> Result<(), Problem> {
-    let mut socket = match listener.accept() {
+    let socket = match listener.accept() {
         Ok((socket, _)) => socket,
         Err(_) if waits.ended() => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -205,90 +204,26 @@ fn serve(listener: UnixListener, function: &mut Function, waits: &Waits) -> Resu
     }
     // One device, one QEMU: whoever else is waiting is turned away.
     drop(listener);
-    let mut message = [0; MAX_MESSAGE];
-    let (begin, rest) = message.split_at_mut(HEADER);
-    loop {
-        let mut descriptors = Vec::new();
-        if !receive(&socket, begin, &mut descriptors)? {
-            return Ok(());
-        }
-        let header = Header::parse(begin.first_chunk().unwrap_or(&[0; HEADER]))?;
-        let body = &mut rest[..header.body];
-        if !receive(&socket, body, &mut descriptors)? {
-            return Ok(());
-        }
-        let result = Command::parse(&header, body)
-            .and_then(|command| function.execute(command, descriptors));
+    let mut incoming = Incoming::new(&socket);
+    while let Some(message) = incoming.next()? {
+        let header = message.header;
+        let result = Command::parse(&header, message.body)
+            .and_then(|command| function.execute(command, message.descriptors));
         if header.wants_reply() {
             let reply = header.reply(result.as_deref().map_err(|errno| *errno));
-            match socket.write_all(&reply) {
+            match (&socket).write_all(&reply) {
                 Err(error) if is_end(&error) => return Ok(()),
                 written => written?,
             }
         }
     }
+    Ok(())
 }
 
 /// QEMU has ended.
 fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionReset)
-}
-
-/// Fills `into`, with the descriptors that come along; `false` when QEMU has gone, or it is time to
-/// end.
-fn receive(
-    socket: &UnixStream,
-    into: &mut [u8],
-    descriptors: &mut Vec<File>,
-) -> Result<bool, Problem> {
-    let mut done = 0;
-    while done < into.len() {
-        let mut control = vec![0; CONTROL];
-        let mut slices = [IoSliceMut::new(&mut into[done..])];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let fd = socket.as_raw_fd();
-        let (read, flags) = match recvmsg::<()>(fd, &mut slices, Some(&mut control), flags) {
-            Ok(message) => (message.bytes, message.flags),
-            Err(Errno::EINTR) => continue,
-            Err(Errno::ECONNRESET) => return Ok(false),
-            Err(errno) => return Err(Problem::Channel(errno.into())),
-        };
-        descriptors.extend(received(&control));
-        if descriptors.len() > MAX_DESCRIPTORS {
-            return Err(Garbled::Descriptors.into());
-        }
-        if flags.contains(MsgFlags::MSG_CTRUNC) {
-            return Err(Problem::Channel(Errno::EMFILE.into()));
-        }
-        match read {
-            0 => return Ok(false),
-            read => done += read,
-        }
-    }
-    Ok(true)
-}
-
-/// cmsghdr: a length, a level, a type.
-const CONTROL_HEADER: usize = size_of::<usize>() + 2 * size_of::<RawFd>();
-/// One more than may come, to tell too many.
-const CONTROL: usize = CONTROL_HEADER + (MAX_DESCRIPTORS + 1) * size_of::<RawFd>();
-
-/// The descriptors that recvmsg(2) has made, all of them even where it had room for some only: nix
-/// would leave those open. `control` was zero before.
-fn received(control: &[u8]) -> impl Iterator<Item = File> {
-    let length = control
-        .first_chunk()
-        .map_or(0, |it| usize::from_ne_bytes(*it));
-    let descriptors = control.get(CONTROL_HEADER..).unwrap_or_default();
-    let count = length.saturating_sub(CONTROL_HEADER) / size_of::<RawFd>();
-    // SCM_RIGHTS is the only kind that comes unasked.
-    let descriptors = descriptors.as_chunks().0.iter().take(count);
-    descriptors.map(|bytes| {
-        let fd = RawFd::from_ne_bytes(*bytes);
-        // SAFETY: the kernel has just made it for this process, and nobody else has heard of it.
-        unsafe { File::from_raw_fd(fd) }
-    })
 }
 
 #[cfg(test)]

@@ -4,33 +4,23 @@
 use super::facts::{Capabilities, Express, PciFunction};
 use super::stand_in::stand_in;
 use crate::kdump::commandline::last_value;
+use crate::kdump::words::kernel_words;
 use crate::scenario::model::DeviceKind;
 use crate::units::TableSize;
-use crate::vectors::{self, Kernel};
+use crate::vectors::{Asking, Kernel, wanted};
 
-/// A kernel as far as its drivers' demands depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asking {
-    pub(super) kernel: Kernel,
-    /// CPUs that it may ever have.
-    pub(super) possible: u16,
-    /// CPUs that it runs on.
-    pub(super) online: u16,
-}
-
-impl Asking {
-    /// A capture kernel with this command line on a machine with `cpus` CPUs.
-    pub(super) fn capture(kernel: Kernel, commandline: &str, cpus: u16) -> Self {
-        let number = |name| last_value(commandline, name).and_then(|value| value.parse().ok());
-        let given = number("nr_cpus").filter(|cpus: &u16| *cpus > 0);
-        let possible = given.map_or(cpus, |given| given.min(cpus)).max(1);
-        // `maxcpus=0` and `nosmp` start one, too.
-        let online = number("maxcpus").map_or(possible, |most: u16| most.clamp(1, possible));
-        Self {
-            kernel,
-            possible,
-            online,
-        }
+/// A capture kernel with this command line on a machine with `cpus` CPUs.
+pub(super) fn capture(kernel: Kernel, commandline: &str, cpus: u16) -> Asking {
+    let number = |name| last_value(commandline, name).and_then(|value| value.parse().ok());
+    let given = number("nr_cpus").filter(|cpus: &u16| *cpus > 0);
+    let possible = given.map_or(cpus, |given| given.min(cpus)).max(1);
+    // `maxcpus=0` and `nosmp` start one, too.
+    let online = number("maxcpus").map_or(possible, |most: u16| most.clamp(1, possible));
+    Asking {
+        kernel,
+        possible,
+        online,
+        reset_devices: kernel_words(commandline).contains(&"reset_devices"),
     }
 }
 
@@ -165,7 +155,5 @@ fn of_kind(kind: DeviceKind, function: &PciFunction, asking: Asking) -> u16 {
     }
 }
 
-/// By the rules of the plan.
-pub(super) fn wanted(kind: DeviceKind, table: u16, asking: Asking) -> u16 {
-    vectors::wanted(kind, asking.kernel, table, asking.possible, asking.online)
-}
+#[cfg(test)]
+mod tests;

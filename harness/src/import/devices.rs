@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::ImportError;
-use super::asked::{Asking, asked, wanted};
+use super::asked::asked;
 use super::facts::{Facts, InterruptKind, PciAddress, PciFunction, PciId};
 use super::place::{Need, What, place};
 use super::stand_in::{self, StandIn, driver};
@@ -17,6 +17,7 @@ use crate::pci;
 use crate::scenario::TableRule;
 use crate::scenario::model::{Device, DeviceKind, Line};
 use crate::units::{Slot, TableSize};
+use crate::vectors::{Asking, wanted};
 
 /// What decides which devices a drill has.
 pub(super) struct Setting<'a> {

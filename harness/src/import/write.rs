@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::asked::Asking;
+use super::asked::capture;
 use super::configuration::{Drilled, configuration};
 use super::devices::{Devices, Row, Setting, Stated, devices};
 use super::facts::{Facts, LogKind};
@@ -72,9 +72,9 @@ pub fn write(
     let file = format!("{}.yaml", options.name);
     let scenario = scenario::parse(Path::new(&file), &text, catalogue::facts)
         .map_err(|bad| ImportError::Refused(bad.render(100, false)))?;
-    let capture = &decided.kdump.capture;
-    let theirs = capture_cpus(facts, capture, decided.cpus.value.get());
-    let ours = Asking::capture(decided.image.kernel, capture, decided.cpus.value.get()).online;
+    let line = &decided.kdump.capture;
+    let theirs = capture_cpus(facts, line, decided.cpus.value.get());
+    let ours = capture(decided.image.kernel, line, decided.cpus.value.get()).online;
     Ok(Imported {
         text,
         scenario,
@@ -114,8 +114,8 @@ fn decide(
     let known = facts.cpus.possible.as_ref().or(facts.cpus.online.as_ref());
     let all = known.map_or(cpus.value.get(), |cpus| cpus.value.max(1));
     let setting = Setting {
-        theirs: Asking::capture(theirs.unwrap_or(image.kernel), &kdump.capture, all),
-        ours: Asking::capture(image.kernel, &kdump.capture, cpus.value.get()),
+        theirs: capture(theirs.unwrap_or(image.kernel), &kdump.capture, all),
+        ours: capture(image.kernel, &kdump.capture, cpus.value.get()),
         kept_out: &kdump.kept_out,
         capture_only: options.capture_only,
         network: kdump.network,
@@ -174,7 +174,7 @@ fn decide(
 }
 
 /// CPUs of the customer's capture kernel.
-fn capture_cpus(facts: &Facts, capture: &str, usual: u16) -> u16 {
+fn capture_cpus(facts: &Facts, line: &str, usual: u16) -> u16 {
     let known = facts.cpus.possible.as_ref().or(facts.cpus.online.as_ref());
     let all = known.map_or(usual, |cpus| cpus.value);
     // Only the number counts.
@@ -182,7 +182,7 @@ fn capture_cpus(facts: &Facts, capture: &str, usual: u16) -> u16 {
         version: (0, 0),
         ia32: true,
     };
-    Asking::capture(kernel, capture, all).online
+    capture(kernel, line, all).online
 }
 
 /// How the customer's machine ended: what the likeliest of the logs shows.

@@ -19,7 +19,8 @@ use crate::kdump::reservation::reservation;
 use crate::kdump::suse::SuseKdump;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::machine::{MachinePlan, catalogue};
-use crate::scenario::model::{Apic, Scenario, SysconfigFile};
+use crate::pci::Id;
+use crate::scenario::model::{Apic, DeviceKind, Scenario, SysconfigFile};
 use crate::scenario::{Drill, Path, Problem, parse, some_of};
 use crate::vectors::{Driver, Kernel, Prediction, Setting, predict};
 
@@ -102,7 +103,41 @@ fn drill_findings(drill: &Drill, settings: Settings) -> Vec<Finding> {
         findings.push(Finding { at, ..finding });
     }
     budget(scenario, &line, conf, place, &mut findings);
+    empty(drill, &mut findings);
     findings
+}
+
+/// A `generic` that a model would be: its driver, where one of the kernels loads it, finds a device in
+/// which nothing answers.
+fn empty(drill: &Drill, findings: &mut Vec<Finding>) {
+    let model_of = |id: Id| {
+        let mut entries = catalogue::ALL.into_iter().map(catalogue::entry);
+        entries.find(|entry| {
+            let models = entry.model.as_ref();
+            models.is_some_and(|model| model.ids.contains(&id))
+        })
+    };
+    for (nth, device) in drill.scenario.machine.devices.iter().enumerate() {
+        let Some(id) = device.id.filter(|_| device.device == DeviceKind::Generic) else {
+            continue;
+        };
+        let Some(entry) = model_of(id) else {
+            continue;
+        };
+        let name = entry.name;
+        let path = Path::default().key("machine").key("devices").index(nth);
+        let message = format!(
+            "{id} is a device that `{name}` models; as `generic` it takes no vectors, and its driver, \
+             where one is loaded, fails on it"
+        );
+        let finding = Finding::new(
+            Level::Note,
+            Lint::Scenario,
+            drill.place(&path.key("id")),
+            message,
+        );
+        findings.push(finding.help(format!("`device: {name}`")));
+    }
 }
 
 fn kdump(key: &str) -> Path {

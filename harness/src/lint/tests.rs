@@ -396,6 +396,24 @@ fn scenarios() {
 }
 
 #[test]
+fn a_generic_that_a_model_would_be() {
+    let text = "name: a\nabout: A.\nimage: debian-12\nmachine:\n  devices:\n    \
+                - {device: generic, id: 8086:1572}\n    - {device: generic, id: 10de:1db4}\n    \
+                - {device: nvme, target: true}\ncrashkernel: 256M\n";
+    let input = Input {
+        name: "a.yaml",
+        bytes: text.as_bytes(),
+    };
+    let checked = check(&[input], Settings::default());
+    let found: Vec<_> = checked.files[0]
+        .findings
+        .iter()
+        .map(|it| (it.level, it.line, it.help.as_deref()))
+        .collect();
+    assert_eq!(found, [(Level::Note, 6, Some("`device: i40e`"))]);
+}
+
+#[test]
 fn auto_in_a_scenario_is_of_red_hats_kernels() {
     let found = |flavour: &str| {
         let text = format!(

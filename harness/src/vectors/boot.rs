@@ -136,6 +136,7 @@ impl<'a> Boot<'a> {
             table: u32::from(device.table),
             possible: u32::from(self.setting.possible),
             online: u32::from(self.setting.online),
+            reset_devices: self.setting.reset_devices,
         };
         let attempts = rule.attempts(asking, self.setting.msi);
         let asked = attempts.first().map_or(0, |wanted| wanted.count());

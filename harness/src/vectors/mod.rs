@@ -41,6 +41,8 @@ pub struct Setting {
     pub msi: bool,
     /// `pcie_ports=compat` is not.
     pub port_services: bool,
+    /// `reset_devices` is on the command line.
+    pub reset_devices: bool,
     /// The functions, in any order.
     pub devices: Vec<Device>,
     /// What is loaded, in this order.
@@ -253,6 +255,7 @@ impl Setting {
             chipset: machine.chipset,
             msi: !pci("nomsi"),
             port_services: last_value(commandline, "pcie_ports") != Some("compat"),
+            reset_devices: words.contains(&"reset_devices"),
             devices,
             drivers,
         }
@@ -283,14 +286,28 @@ impl Setting {
     }
 }
 
+/// A kernel as far as the demands of its drivers depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// CPUs that it may ever have.
+    pub possible: u16,
+    /// CPUs that it runs on.
+    pub online: u16,
+    /// `reset_devices` is on its command line.
+    pub reset_devices: bool,
+}
+
 /// Vectors that the driver of such a device wants where nothing keeps it from having them; an
 /// interrupt line is none.
-pub fn wanted(kind: DeviceKind, kernel: Kernel, table: u16, possible: u16, online: u16) -> u16 {
+pub fn wanted(kind: DeviceKind, table: u16, asking: Asking) -> u16 {
     let asking = rules::Asking {
-        kernel,
+        kernel: asking.kernel,
         table: table.into(),
-        possible: possible.into(),
-        online: online.into(),
+        possible: asking.possible.into(),
+        online: asking.online.into(),
+        reset_devices: asking.reset_devices,
     };
     let attempts = rules::rule(kind).attempts(asking, true);
     match attempts.first() {

@@ -13,6 +13,8 @@ pub(super) struct Asking {
     pub(super) possible: u32,
     /// `num_online_cpus`.
     pub(super) online: u32,
+    /// The kernel's command line tells drivers that devices may still be at work.
+    pub(super) reset_devices: bool,
 }
 
 /// One thing that a driver tries; when it fails, it tries the next.
@@ -404,14 +406,19 @@ static I40E: Rule = Rule {
 };
 
 /// drivers/scsi/mpt3sas/mpt3sas_base.c, `_base_enable_msix`: a reply queue an online CPU, all or
-/// nothing, and then the line. From 4.8 the kernel chooses their CPUs (PCI_IRQ_AFFINITY). The model has
-/// reply queues in arrays (RDPQ), without which the driver would stop at eight.
+/// nothing, and then the line. The kernel chooses their CPUs (PCI_IRQ_AFFINITY). The model has reply
+/// queues in arrays (RDPQ), without which the driver would stop at eight. With `reset_devices` newer
+/// drivers do without, and with one queue (`_base_get_ioc_facts`; seen on 6.1, and RHEL 8's have it).
 static MPT3SAS: Rule = Rule {
     asks: Asks::Module("mpt3sas"),
     bus: None,
     requested: Requested::Probe,
     attempts: |asking| {
-        let spread = asking.online.min(asking.table).max(1);
+        let queues = match asking.reset_devices && asking.kernel.is(4, 18) {
+            true => 1,
+            false => asking.online,
+        };
+        let spread = queues.min(asking.table).max(1);
         vec![
             Attempt::Msix(Msix {
                 plain: 0,

@@ -151,6 +151,21 @@ fn modelled_devices_on_3_10() {
     }
 }
 
+/// Seen on 6.1 with four CPUs: one queue for a capture kernel that is told to reset devices.
+#[test]
+fn mpt3sas_with_reset_devices() {
+    let machine = machine(4, vec![line(DeviceKind::Mpt3sas, None, 1)]);
+    let fate = |release: &str, text: &str| {
+        let prediction = predict(&setting(kernel(release), &machine, text));
+        (prediction.devices[0].granted, prediction.taken)
+    };
+    assert_eq!(fate("6.1", "nr_cpus=4"), (4, 4));
+    // It may be on any CPU, so that it is set aside on each.
+    assert_eq!(fate("6.1", "nr_cpus=4 reset_devices"), (1, 4));
+    // Its line comes on top.
+    assert_eq!(fate("3.10.0-514", "nr_cpus=4 reset_devices"), (4, 5));
+}
+
 /// Of an i40e port's three vectors Linux 6.1 requests two when it finds the port; the third waits for an
 /// interface that nobody opens. 3.10 assigns all of them.
 #[test]
@@ -476,6 +491,7 @@ prop_compose! {
             chipset,
             msi,
             port_services: true,
+            reset_devices: true,
             devices: devices.collect(),
             drivers: loaded(&names),
         }

@@ -26,6 +26,9 @@ pub(crate) const THEN: &str = "CRASHDRILL_STAND_IN_THEN";
 /// It says something to its modelled devices that they do not understand, and then nothing.
 pub(crate) const GARBLE: &str = "garble";
 
+/// Set: it knows no devices that live in another process, as QEMU before 10.1.
+pub(crate) const OLD: &str = "CRASHDRILL_STAND_IN_OLD";
+
 /// The real QEMU and its leading arguments, as a JSON array.
 pub(crate) const REAL: &str = "CRASHDRILL_STAND_IN_REAL";
 /// Set: this process passes the console on.
@@ -140,6 +143,11 @@ impl Monitor {
         let Some(command) = self.hear() else {
             return false;
         };
+        if command["arguments"]["typename"] == "vfio-user-pci" && std::env::var_os(OLD).is_some() {
+            let error = json!({"class": "DeviceNotFound", "desc": "no such device"});
+            self.say(&json!({"error": error, "id": command["id"]}));
+            return true;
+        }
         let answer = match command["execute"].as_str() {
             Some("query-machines") => json!([{"name": "pc-q35-7.2"}, {"name": "pc-i440fx-7.2"}]),
             Some("device-list-properties" | "query-pci") => json!([]),

@@ -121,8 +121,8 @@ impl Diagnostic {
     }
 
     fn read(&self) -> u32 {
-        let open = if self.is_open() { WRITE_ENABLE } else { 0 };
-        open | if self.history { RESET_HISTORY } else { 0 }
+        let bit = |set, bit| if set { bit } else { 0 };
+        bit(self.is_open(), WRITE_ENABLE) | bit(self.history, RESET_HISTORY)
     }
 
     /// A key: the next one opens further, a wrong one shuts.
@@ -187,8 +187,8 @@ impl Mpt3sas {
             State::Operational { queues, .. } => queues.unseen().next().is_some(),
             _ => false,
         };
-        let doorbell = self.doorbell.interrupts();
-        u32::from(replies) * REPLY_INTERRUPT | u32::from(doorbell) * DOORBELL_INTERRUPT
+        let bit = |set, bit| if set { bit } else { 0 };
+        bit(replies, REPLY_INTERRUPT) | bit(self.doorbell.interrupts(), DOORBELL_INTERRUPT)
     }
 
     fn set(&mut self, offset: u64, value: u32, bus: &mut Bus) {
@@ -331,10 +331,8 @@ impl Mpt3sas {
         self.message_unit_reset();
         self.mask = ALL_MASKED;
         self.low = 0;
-        self.diagnostic = Diagnostic {
-            keys: 0,
-            history: true,
-        };
+        // The lock stays open until the driver shuts it.
+        self.diagnostic.history = true;
         self.firmware.restart(true);
     }
 }

@@ -94,9 +94,9 @@ fn every_device() {
     -device virtio-net-pci,id=virtio-net-0,bus=pcie.0,addr=12.0,disable-legacy=off,romfile=,vectors=4
     -device qemu-xhci,id=xhci-0,bus=pcie.0,addr=16.0
     -device pcie-root-port,id=pcie-root-port-0,bus=pcie.0,addr=2.0,chassis=1,slot=1
-    -device '{"addr":"7.0","bus":"pcie.0","driver":"vfio-user-pci","id":"generic-0","multifunction":false,"socket":{"path":"sockets/generic-0","type":"unix"}}'
-    -device '{"addr":"b.0","bus":"pcie.0","driver":"vfio-user-pci","id":"i40e-0","multifunction":false,"socket":{"path":"sockets/i40e-0","type":"unix"}}'
-    -device '{"addr":"f.0","bus":"pcie.0","driver":"vfio-user-pci","id":"mpt3sas-0","multifunction":false,"socket":{"path":"sockets/mpt3sas-0","type":"unix"}}'
+    -device '{"addr":"7.0","bus":"pcie.0","driver":"vfio-user-pci","id":"generic-0","multifunction":false,"socket":{"path":"socket,0","type":"unix"},"x-msg-timeout":86400000}'
+    -device '{"addr":"b.0","bus":"pcie.0","driver":"vfio-user-pci","id":"i40e-0","multifunction":false,"socket":{"path":"socket,1","type":"unix"},"x-msg-timeout":86400000}'
+    -device '{"addr":"f.0","bus":"pcie.0","driver":"vfio-user-pci","id":"mpt3sas-0","multifunction":false,"socket":{"path":"socket,2","type":"unix"},"x-msg-timeout":86400000}'
     "#);
 }
 

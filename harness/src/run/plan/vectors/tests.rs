@@ -197,6 +197,40 @@ fn the_first_that_is_refused_and_the_cpus_that_it_takes() {
     assert_eq!(of(&nfs, "00:05.0").got, Got::Refused);
 }
 
+/// The field's two cures help on both kernels, but for four CPUs with flat routing on the old one; with
+/// and without the vector of `int 0x80`.
+#[test]
+fn the_field_report_on_3_10_and_now() {
+    for (variant, old, new) in [
+        ("exhausted", false, false),
+        ("four-cpus-physical", true, true),
+        ("four-cpus-x2apic", true, true),
+        ("four-cpus-flat", false, true),
+        ("without-i40e", true, true),
+    ] {
+        let drill = drill(&format!("field-report@{variant}"));
+        for (release, ia32, saved) in [
+            ("3.10.0-514.el7", false, old),
+            ("3.10.0-693.5.2.el7", true, old),
+            ("4.18.0-477.el8", true, new),
+            ("5.14.0-427.el9", true, new),
+            ("6.1.0", true, new),
+        ] {
+            let kernel = Kernel {
+                ia32,
+                ..Kernel::of_release(release).unwrap()
+            };
+            let prediction = predict(&Setting {
+                kernel,
+                ..setting(&drill)
+            });
+            let target = &of(&prediction, "00:05.0").got;
+            let wanted = if saved { Got::All } else { Got::Nothing };
+            assert_eq!(*target, wanted, "{variant} {release}: {prediction:#?}");
+        }
+    }
+}
+
 #[test]
 fn what_keeps_a_driver_out() {
     for (variant, by) in [
