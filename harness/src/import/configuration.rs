@@ -378,11 +378,21 @@ fn suse(facts: &Facts, drilled: &mut Drilled, scrubber: &mut Scrubber) {
 /// Lines that say something; comments hold whatever their authors wished. A line that the next
 /// continues is one with it.
 fn stated(text: &str) -> Vec<String> {
+    /// More than any has.
+    const LINES: usize = 1000;
+    const COLUMNS: usize = 4000;
+    const CHARACTERS: usize = 64 << 10;
     let mut lines: Vec<String> = Vec::new();
     let mut open = false;
+    let mut all = 0;
     for line in text.lines() {
+        if lines.len() == LINES || all > CHARACTERS {
+            lines.push("# the file goes on; the rest is left out".to_owned());
+            break;
+        }
         let line: String = line
             .chars()
+            .take(COLUMNS)
             .map(|c| if c == '\t' { ' ' } else { c })
             .filter(|c| !c.is_control())
             .collect();
@@ -392,13 +402,14 @@ fn stated(text: &str) -> Vec<String> {
             None => (line, false),
         };
         match (open, lines.last_mut()) {
-            (true, Some(last)) => {
+            (true, Some(last)) if last.len() < COLUMNS => {
                 last.push(' ');
                 last.push_str(part);
             }
             _ if part.is_empty() || part.starts_with('#') => continue,
             _ => lines.push(part.to_owned()),
         }
+        all += part.len();
         open = more;
     }
     lines
@@ -421,21 +432,31 @@ fn without_errors(
     lost: &mut Vec<String>,
     refused: impl Fn(&str) -> Vec<ConfError>,
 ) {
+    /// Files have one mistake or two; one with so many is no configuration.
+    const MOST: usize = 64;
     // Each round turns a line off.
-    for _ in 0..lines.len() {
+    for round in 0..=lines.len() {
         let errors = refused(&lines.join("\n"));
+        if let Some(error) = errors.first().filter(|_| round == MOST) {
+            lost.push(format!("{}: all of it is left out", error.file));
+            for line in lines.iter_mut().filter(|line| !line.starts_with('#')) {
+                *line = off(line, "there are too many mistakes");
+            }
+            return;
+        }
         let mut first: BTreeMap<usize, ConfError> = BTreeMap::new();
         for error in errors {
             first.entry(error.line).or_insert(error);
         }
         let before = lines.to_vec();
         for (number, error) in first {
-            let Some(line) = lines.get_mut(number.saturating_sub(1)) else {
-                continue;
+            // A quote that nothing closes is missed where the file ends, behind lines that are off.
+            let on = |nth: &usize| lines.get(*nth).is_some_and(|line| !line.starts_with('#'));
+            let above = (0..number.min(lines.len())).rev().find(on);
+            let Some(nth) = above.or_else(|| (0..lines.len()).find(on)) else {
+                return;
             };
-            if line.starts_with('#') {
-                continue;
-            }
+            let line = &mut lines[nth];
             // The message may quote the line.
             let option: String = line
                 .split([' ', '='])
@@ -444,10 +465,12 @@ fn without_errors(
                 .chars()
                 .take(40)
                 .collect();
-            lost.push(format!(
-                "{}: `{option}` is left out, {}",
-                error.file, error.message
-            ));
+            if lost.len() < MOST {
+                lost.push(format!(
+                    "{}: `{option}` is left out, {}",
+                    error.file, error.message
+                ));
+            }
             *line = off(line, &error.message);
         }
         if before == lines {
@@ -524,6 +547,27 @@ mod tests {
                 .not_emulated(&text)
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_file_that_is_none() {
+        let mut facts = Facts::default();
+        // A quote that nothing closes, behind lines that are turned off.
+        facts.kdump.sysconfig = sourced("x='\n_='\na='\n");
+        let drilled = configuration(&facts, "/dev/sda", &mut Scrubber::new(false));
+        assert!(
+            Configuration::read(&drilled.kdump).is_ok(),
+            "{:?}",
+            drilled.kdump
+        );
+
+        let nonsense: String = (0..100_000).map(|nth| format!("option{nth} x\n")).collect();
+        let drilled = conf(&nonsense);
+        assert!(Configuration::read(&drilled.kdump).is_ok());
+        assert!(drilled.lost.len() < 100);
+        assert!(drilled.kdump.conf.unwrap().contains("the rest is left out"));
+        let long = conf(&format!("path /{}\n", "x\\\n".repeat(100_000)));
+        assert!(long.kdump.conf.unwrap().len() < 100_000);
     }
 
     #[test]
