@@ -100,6 +100,13 @@ fn of(gathered: Gathered) -> Facts {
         };
         let path = format!("/{}", link.path);
         storage::link(&mut links, &text, 0, &path, &link.target);
+        // `eth0 -> ../../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.0/net/eth0`.
+        if let Some((_, name)) = path.split_once("/sys/class/net/")
+            && let Some(Ok(address)) = storage::last_address(&link.target).map(str::parse)
+            && all.interfaces.len() < MOST_FUNCTIONS
+        {
+            all.interfaces.insert(name.to_owned(), address);
+        }
     }
     all.storage.push(links);
     all.finish()
@@ -324,6 +331,12 @@ impl Collected {
 
     fn finish(mut self) -> Facts {
         self.boots();
+        if self.edges > MOST_EDGES {
+            self.facts.notes.push(Note {
+                source: None,
+                text: format!("more than {MOST_EDGES} block devices and links: some are not read"),
+            });
+        }
         let listed = !self.facts.functions.is_empty();
         for (address, scanned) in std::mem::take(&mut self.scanned) {
             match self.facts.functions.entry(address) {

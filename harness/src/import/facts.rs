@@ -27,7 +27,8 @@ pub struct Facts {
     pub makedumpfile: Option<Sourced<String>>,
     /// The processors.
     pub cpus: Cpus,
-    /// How the first kernel routes interrupts.
+    /// How the first kernel routes interrupts. Where a whole log says nothing of it, what such a
+    /// kernel begins with; the source is then the line that names the kernel.
     pub routing: Option<Sourced<Routing>>,
     /// Memory that the kernel was given by the firmware, or less exactly, that it has (MemTotal).
     pub memory: Option<Sourced<Bytes>>,

@@ -116,6 +116,55 @@ fn a_whole_report() {
     assert_eq!(kinds, [LogKind::VmcoreDmesg, LogKind::Dmesg]);
 }
 
+/// Links are facts by where they lead.
+#[test]
+fn links_of_an_archive() {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, kind, target: &str, text: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(text.len() as u64);
+        let path = format!("sosreport-db1-2024/{name}");
+        if target.is_empty() {
+            tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+        } else {
+            tar.append_link(&mut header, path, target).unwrap();
+        }
+    };
+    let (file, link) = (tar::EntryType::Regular, tar::EntryType::Symlink);
+    let device = |at: &str, below: &str| format!("../devices/pci0000:3a/0000:3a:00.0/{at}/{below}");
+    add("lspci", link, "sos_commands/pci/lspci_-nnvv", "");
+    add("sos_commands/pci/lspci_-nnvv", file, "", LSPCI);
+    add("proc/interrupts", file, "", INTERRUPTS);
+    add("proc/mounts", file, "", "/dev/sda1 / xfs rw 0 0\n");
+    add(
+        "etc/kdump.conf",
+        file,
+        "",
+        "core_collector makedumpfile -l\n",
+    );
+    add(
+        "sys/block/sda",
+        link,
+        &device("0000:5e:00.0", "host0/block/sda"),
+        "",
+    );
+    add(
+        "sys/class/net/eth1",
+        link,
+        &device("0000:3b:00.1", "net/eth1"),
+        "",
+    );
+    let facts = read_bytes("report.tar", &tar.into_inner().unwrap());
+    let at = |text: &str| text.parse::<PciAddress>().unwrap();
+    assert_eq!(facts.functions[&at("3b:00.1")].vectors, Some(1));
+    let target = facts.target.unwrap();
+    assert_eq!(target.functions, [at("5e:00.0")]);
+    let last = &target.steps.last().unwrap().source;
+    assert_eq!(last.to_string(), "sys/block/sda");
+    assert!(!format!("{:?}", facts.notes).contains("db1"));
+}
+
 #[test]
 fn supportconfig_of_suse() {
     let text = format!(

@@ -13,6 +13,7 @@ use super::super::facts::{
 use super::{Text, between, leading};
 use crate::console::{LineAssembler, LineRef};
 use crate::units::Bytes;
+use crate::vectors::Kernel;
 
 /// Boots of one log that are kept: the last ones.
 const MOST_BOOTS: usize = 64;
@@ -90,6 +91,7 @@ pub(in super::super) fn read(text: &Text<'_>, bytes: &[u8]) -> Vec<Boot> {
         if boot.usable > 0 && boot.release.is_some() {
             boot.memory = Some(text.fact(boot.usable_line, Bytes(boot.usable)));
         }
+        boot.routing = boot.routing.take().or_else(|| boot.begins_with());
     }
     boots
 }
@@ -100,6 +102,20 @@ fn has_begun(boot: &Boot) -> bool {
 }
 
 impl Boot {
+    /// Kernels speak of routing when they leave what they begin with (arch/x86/kernel/apic/probe_64.c,
+    /// `if (apic != *drv)`): that is `apic_flat`, and `apic_physflat` since 6.12 has no other for 64
+    /// bits without x2APIC. Only a log that has the lines before and after tells by its silence.
+    fn begins_with(&self) -> Option<Sourced<Routing>> {
+        let (release, _) = (self.release.as_ref()?, self.online.as_ref()?);
+        self.possible.as_ref()?;
+        let value = match Kernel::of_release(release.value.as_str())?.is(6, 12) {
+            true => Routing::PhysicalFlat,
+            false => Routing::Flat,
+        };
+        let source = release.source.clone();
+        Some(Sourced { value, source })
+    }
+
     fn line(&mut self, text: &Text<'_>, number: u32, message: &str) {
         if let Some(rest) = message.strip_prefix("Linux version ") {
             let release = rest.split(' ').next().and_then(|word| word.parse().ok());

@@ -265,8 +265,7 @@ pub(in super::super) fn link(
     let name = path.rsplit('/').next().unwrap_or(path);
     if target.contains("/block/") || path.contains("sys/block") || path.contains("/class/block") {
         // `../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.0/host0/.../block/sda/sda1`.
-        let last = target.split('/').rfind(|part| is_address(part));
-        if let Some(address) = last {
+        if let Some(address) = last_address(target) {
             let adapter = adapter(address);
             all.edge(text, line, &format!("/dev/{name}"), &adapter, By::Adapter);
         }
@@ -296,6 +295,11 @@ pub(in super::super) fn link(
     {
         all.edge(text, line, &node, &adapter(address), By::Adapter);
     }
+}
+
+/// The function that a device of /sys is below.
+pub(in super::super) fn last_address(target: &str) -> Option<&str> {
+    target.split('/').rfind(|part| is_address(part))
 }
 
 fn is_address(part: &str) -> bool {

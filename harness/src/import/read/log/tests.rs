@@ -171,6 +171,20 @@ fn newer_kernels() {
     assert_eq!(port.express, Some(Express::RootPort));
 }
 
+/// Flat is what kernels begin with, and nothing that they speak of.
+#[test]
+fn silence_about_the_routing() {
+    let silent = EL7.replace("Setting APIC routing to physical flat.", "");
+    let routing = only(&silent).routing.unwrap();
+    assert_eq!(routing.value, Routing::Flat);
+    assert_eq!(routing.source.to_string(), "dmesg:1");
+    let newer = silent.replace("3.10.0-693.5.2.el7.x86_64 (", "6.12.0 (");
+    assert_eq!(value(only(&newer).routing), Routing::PhysicalFlat);
+    // Without its beginning, a log has lost the line perhaps.
+    let (_, rest) = silent.split_once('\n').unwrap();
+    assert!(only(rest).routing.is_none());
+}
+
 #[test]
 fn what_was_not_reserved() {
     let boot = only(
