@@ -1,5 +1,6 @@
 //! `crashdrill import` from a made-up report of a server whose capture kernel ran out of vectors, to a
 //! drill that ends for the same cause.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

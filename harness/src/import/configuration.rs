@@ -409,7 +409,7 @@ fn stated(text: &str) -> Vec<String> {
             _ if part.is_empty() || part.starts_with('#') => continue,
             _ => lines.push(part.to_owned()),
         }
-        all += part.len();
+        all += part.len() + 1;
         open = more;
     }
     lines
