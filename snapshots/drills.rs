@@ -72,7 +72,9 @@ fn drill(job: &Job, snapshots: &Path) -> Result<(), Failed> {
     let result = run::one(job).map_err(|error| format!("the harness failed: {error}"))?;
     let new = snapshot::text(&result.outcome)?;
     let comparison = snapshot::compare(snapshots, &job.drill.id, &new);
-    if comparison.as_expected() {
+    let expected = job.drill.scenario.expect.as_ref();
+    let unmet = expected.filter(|expected| !expected.is_met(&result.outcome));
+    if comparison.as_expected() && unmet.is_none() {
         return Ok(());
     }
     let lines = match comparison {
@@ -81,7 +83,10 @@ fn drill(job: &Job, snapshots: &Path) -> Result<(), Failed> {
             .map(|(sign, line)| format!("{sign}{line}\n"))
             .collect(),
         Comparison::New { text, .. } => format!("there is no snapshot yet:\n{text}"),
-        Comparison::Same | Comparison::Accepted { .. } => String::new(),
+        Comparison::Same | Comparison::Accepted { .. } | Comparison::NotNeeded => unmet
+            .map_or(String::new(), |expected| {
+                format!("the scenario expects {expected}\n")
+            }),
     };
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("drills")

@@ -7,6 +7,7 @@ pub mod console;
 pub mod device;
 pub mod diagnose;
 pub mod image;
+pub mod import;
 pub mod initramfs;
 pub mod kdump;
 pub mod lint;

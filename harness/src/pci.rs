@@ -53,6 +53,11 @@ impl fmt::Display for Id {
 pub struct Class(u32);
 
 impl Class {
+    /// Class, subclass and programming interface.
+    pub const fn new(class: u8, subclass: u8, interface: u8) -> Self {
+        Self(u32::from_be_bytes([0, class, subclass, interface]))
+    }
+
     /// The 24 bits as the configuration space holds them.
     pub fn get(self) -> u32 {
         self.0

@@ -36,12 +36,17 @@ pub enum Comparison {
         /// What the drill came to.
         new: String,
     },
+    /// There is no snapshot, and the scenario's `expect` does in its place.
+    NotNeeded,
 }
 
 impl Comparison {
     /// Whether the drill ended as expected.
     pub fn as_expected(&self) -> bool {
-        matches!(self, Comparison::Same | Comparison::Accepted { .. })
+        match self {
+            Comparison::Same | Comparison::Accepted { .. } | Comparison::NotNeeded => true,
+            Comparison::New { .. } | Comparison::Changed { .. } => false,
+        }
     }
 }
 
@@ -59,9 +64,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// insta's own rules: `INSTA_UPDATE`, and never with `CI` set.
 pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
     let path = directory.join(id.path());
-    let directory = path.parent().unwrap_or(directory);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let file = directory.join(format!("{name}.snap"));
+    let file = file(directory, id);
+    let directory = path.parent().unwrap_or(directory);
     let old = std::fs::read_to_string(&file)
         .ok()
         .map(|text| contents(&text));
@@ -98,6 +103,17 @@ pub fn compare(directory: &Path, id: &DrillId, new: &str) -> Comparison {
             new: new.to_owned(),
         },
     }
+}
+
+/// Whether a drill has a snapshot in `directory`.
+pub fn exists(directory: &Path, id: &DrillId) -> bool {
+    file(directory, id).exists()
+}
+
+fn file(directory: &Path, id: &DrillId) -> PathBuf {
+    let mut file = directory.join(id.path()).into_os_string();
+    file.push(".snap");
+    file.into()
 }
 
 /// A snapshot file without insta's header.

@@ -14,6 +14,7 @@ mod diagnose;
 mod doctor;
 mod drive;
 mod image;
+mod import;
 mod list;
 mod named;
 mod on_image;
@@ -53,10 +54,10 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot says; run --shuffle: the same way in every order;
+  0    every drill ended as its snapshot and its scenario's `expect` say; run --shuffle: the same way in every order;
        diagnose, check: nothing wrong was found; vmcore: the dump is complete; compare: the second
        drill leaves a dump, every time; search: a smallest value was found
-  1    an outcome changed, or has no snapshot yet; run --shuffle: not the same way in every order;
+  1    an outcome changed, is not what the scenario expects, or has no snapshot yet; run --shuffle: not the same way in every order;
        diagnose: a kernel failed, or made no dump; check: an error or a warning; vmcore: the dump
        is incomplete or damaged; compare: does not fix, breaks, or not the same outcome every time;
        search: no value leaves a dump; image verify: something differs, or cannot be proven
@@ -76,7 +77,7 @@ Environment:
 enum Command {
     /// Run drills and compare their outcomes with the snapshots.
     Run(run::Run),
-    // What is said of these three is longer, and stands with their arguments.
+    // What is said of these, and of import, is longer, and stands with their arguments.
     Compare(compare::Compare),
     Search(search::Search),
     Plan(plan::Plan),
@@ -94,6 +95,7 @@ enum Command {
     /// Say what a dump is: whether all of it is there, which kernel died in it, when and of what, and
     /// what was left out.
     Vmcore(vmcore::Vmcore),
+    Import(import::Import),
     /// Say what this host can do, and what it lacks.
     Doctor(doctor::Doctor),
     /// List the device catalogue, marked with what the QEMU in use has.
@@ -305,6 +307,7 @@ impl Args {
             Command::Doctor(doctor) => doctor.execute(&context),
             Command::Devices(devices) => devices.execute(&context),
             Command::Image(image) => image.execute(&context),
+            Command::Import(import) => import.execute(&context),
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
             Command::Check(check) => check.execute(),

@@ -17,7 +17,7 @@ use crate::machine::Accel;
 use crate::report::{Compared, Finished, Grid, Terminal, Totals, write_json, write_junit};
 use crate::run::{self, DrillResult, HarnessError, Job, LeftOut, MissingImage, Prepared, Shell};
 use crate::scenario::Drill;
-use crate::snapshot::{compare, text};
+use crate::snapshot::{Comparison, compare, exists, text};
 
 /// Run drills and compare their outcomes with the snapshots.
 #[derive(Debug, Args)]
@@ -241,21 +241,26 @@ impl Run {
             Err(error) => return Ok(Err(error)),
         };
         let new = text(&drill.outcome).map_err(CliError::harness)?;
-        let comparison = compare(&context.project.snapshots(), &job.drill.id, &new);
-        let keep = self.keep || drill.postmortem.is_some() || !comparison.as_expected();
-        let kept = match keep {
-            true => {
-                let directory = self.keep_in.join(job.drill.id.path());
-                run::keep(&directory, job, &drill, self.keep).map_err(unwritable(&directory))?;
-                Some(directory)
-            }
-            false => None,
+        let snapshots = context.project.snapshots();
+        let id = &job.drill.id;
+        let expected = job.drill.scenario.expect.clone();
+        let comparison = match &expected {
+            Some(_) if !self.accept && !exists(&snapshots, id) => Comparison::NotNeeded,
+            _ => compare(&snapshots, id, &new),
         };
-        Ok(Ok(Compared {
+        let mut compared = Compared {
             drill,
             comparison,
-            kept,
-        }))
+            expected,
+            kept: None,
+        };
+        if self.keep || compared.drill.postmortem.is_some() || !compared.as_expected() {
+            let directory = self.keep_in.join(id.path());
+            run::keep(&directory, job, &compared.drill, self.keep)
+                .map_err(unwritable(&directory))?;
+            compared.kept = Some(directory);
+        }
+        Ok(Ok(compared))
     }
 }
 

@@ -53,5 +53,6 @@ pub use qemu::Qemu;
 pub use tree::TreeError;
 pub use trust::{Fingerprint, NoHex, Sum};
 pub use unpack::{Budget, Special, UnpackError};
+pub(crate) use url::unpacked;
 pub use url::{ArchiveError, unpack_archive};
 pub use userland::{Remedy, Userland, UserlandError};

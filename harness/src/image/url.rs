@@ -17,6 +17,7 @@ use super::unpack::{Budget, UnpackError};
 use crate::units::Bytes;
 
 pub use archive::{ArchiveError, unpack_archive};
+pub(crate) use packing::unpacked;
 
 /// A kernel with all of its modules and their debugging information has 1 GiB.
 const MOST_ARCHIVE: Bytes = Bytes(4 * Bytes::GIB);

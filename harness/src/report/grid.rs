@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use anstyle::Style;
 
+use super::Finished;
 use super::page::{BAD, BOLD, DIM, GOOD, NEW, Page, Text};
-use super::{Compared, Finished};
 use crate::scenario::{Drill, DrillId};
 use crate::snapshot::Comparison;
 use crate::verdict::outcome::{Cause, Outcome, Verdict};
@@ -224,9 +224,10 @@ fn place<T: PartialEq>(list: &mut Vec<T>, value: T) -> usize {
 
 fn cell(drill: &Finished) -> Cell {
     match &drill.result {
-        Ok(Compared {
-            drill, comparison, ..
-        }) => Cell::of(&drill.outcome, comparison),
+        Ok(compared) => {
+            let unmet = compared.unmet().is_some();
+            Cell::of(&compared.drill.outcome, &compared.comparison, unmet)
+        }
         Err(_) => Cell {
             verdict: Text::new().styled(BAD, "ERROR"),
             cause: None,
@@ -235,16 +236,17 @@ fn cell(drill: &Finished) -> Cell {
 }
 
 impl Cell {
-    fn of(outcome: &Outcome, comparison: &Comparison) -> Self {
+    fn of(outcome: &Outcome, comparison: &Comparison, unmet: bool) -> Self {
         let style = match outcome.verdict {
             Verdict::VmcoreSaved => GOOD,
             _ => BAD,
         };
         let verdict = Text::new().styled(style, &outcome.verdict.to_string());
         let (mark_style, mark): (Style, _) = match comparison {
-            Comparison::Same | Comparison::Accepted { .. } => (DIM, ""),
             Comparison::New { .. } => (NEW, " new"),
             Comparison::Changed { .. } => (BAD, " CHANGED"),
+            _ if unmet => (BAD, " OTHER"),
+            Comparison::Same | Comparison::Accepted { .. } | Comparison::NotNeeded => (DIM, ""),
         };
         let cause = &outcome.cause;
         Self {

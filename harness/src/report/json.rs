@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Finished, Totals};
 use crate::run::LeftOut;
+use crate::scenario::model::Expect;
 use crate::snapshot::Comparison;
 use crate::verdict::outcome::{Outcome, Phase};
 
@@ -42,6 +43,10 @@ struct Drill<'a> {
     capture_memory_bytes: Option<u64>,
     timeline: Vec<Mark<'a>>,
     outcome: Option<&'a Outcome>,
+    /// What the scenario expects.
+    expected: Option<&'a Expect>,
+    /// Whether that is what came.
+    met: Option<bool>,
     kept: Option<&'a Path>,
 }
 
@@ -89,6 +94,8 @@ fn drill(finished: &Finished) -> Drill<'_> {
         capture_memory_bytes: None,
         timeline: Vec::new(),
         outcome: None,
+        expected: None,
+        met: None,
         kept: None,
     };
     match &finished.result {
@@ -100,10 +107,11 @@ fn drill(finished: &Finished) -> Drill<'_> {
             let drill = &compared.drill;
             Drill {
                 result: match compared.comparison {
-                    Comparison::Same => "as-expected",
-                    Comparison::Accepted { .. } => "accepted",
                     Comparison::New { .. } => "new",
                     Comparison::Changed { .. } => "changed",
+                    _ if compared.unmet().is_some() => "unexpected",
+                    Comparison::Same | Comparison::NotNeeded => "as-expected",
+                    Comparison::Accepted { .. } => "accepted",
                 },
                 seconds: Some(drill.elapsed.as_secs_f64()),
                 capture_memory_bytes: drill.capture_memory.map(|bytes| bytes.0),
@@ -117,6 +125,11 @@ fn drill(finished: &Finished) -> Drill<'_> {
                     })
                     .collect(),
                 outcome: Some(&drill.outcome),
+                expected: compared.expected.as_ref(),
+                met: compared
+                    .expected
+                    .as_ref()
+                    .map(|_| compared.unmet().is_none()),
                 kept: compared.kept.as_deref(),
                 ..base
             }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Finished, seconds};
+use super::{Finished, answer, seconds};
 use crate::run::{Began, LeftOut};
 use crate::scenario::DrillId;
 use crate::snapshot::{Comparison, diff};
 
 /// Writes the run to `file`: a suite a scenario, with the image where that is not the scenario's own,
-/// and a case a variant. A changed outcome is a failure, a failure of the harness an error, and a drill
-/// that was left out is skipped.
+/// and a case a variant. A changed outcome, or another one than the scenario expects, is a failure, a
+/// failure of the harness an error, and a drill that was left out is skipped.
 pub fn write_junit(
     file: &Path,
     finished: &[Finished],
@@ -70,18 +70,25 @@ fn case(finished: &Finished) -> TestCase {
             (status, None)
         }
         Ok(compared) => {
-            let status = match &compared.comparison {
-                Comparison::Same | Comparison::Accepted { .. } => TestCaseStatus::success(),
-                Comparison::New { file, text } => {
-                    failure(format!("no snapshot {}", file.display()), text.clone())
+            let status = match (&compared.comparison, compared.unmet()) {
+                (Comparison::New { file, text }, _) => {
+                    let message = format!("no snapshot {}", file.display());
+                    failure("snapshot", message, text.clone())
                 }
-                Comparison::Changed { file, old, new } => failure(
+                (Comparison::Changed { file, old, new }, _) => failure(
+                    "snapshot",
                     format!("differs from {}", file.display()),
                     diff(old, new)
                         .into_iter()
                         .map(|(sign, line)| format!("{sign}{line}\n"))
                         .collect(),
                 ),
+                (_, Some(expected)) => {
+                    let outcome = &compared.drill.outcome;
+                    let message = format!("{}, not {expected}", answer(outcome));
+                    failure("expect", message, outcome.evidence.join("\n"))
+                }
+                (_, None) => TestCaseStatus::success(),
             };
             (status, Some(compared))
         }
@@ -104,10 +111,10 @@ fn phase(began: &Began) -> String {
     )
 }
 
-fn failure(message: String, text: String) -> TestCaseStatus {
+fn failure(what: &'static str, message: String, text: String) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status
-        .set_type("snapshot")
+        .set_type(what)
         .set_message(message)
         .set_description(text);
     status

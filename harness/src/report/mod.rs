@@ -4,6 +4,7 @@ mod diagnosis;
 mod findings;
 mod grid;
 mod image;
+mod import;
 mod json;
 mod junit;
 mod orders;
@@ -26,6 +27,7 @@ pub use image::{
     Cached, Described, Fetched, Held, Inventory, Kept, Other, Role, State as ImageState,
     fetched_text, image_list_json, image_list_schema, image_list_text, image_text, verified_text,
 };
+pub use import::import_text;
 pub use json::write_json;
 pub use junit::write_junit;
 pub use orders::{Ending, OrderRun, Orders, orders_json, orders_text};
@@ -45,6 +47,7 @@ use serde_json::Value;
 
 use crate::run::{DrillResult, HarnessError};
 use crate::scenario::DrillId;
+use crate::scenario::model::Expect;
 use crate::snapshot::Comparison;
 use crate::units::Bytes;
 use crate::verdict::outcome::{Cause, Outcome};
@@ -65,16 +68,31 @@ pub struct Compared {
     pub drill: Box<DrillResult>,
     /// How that stands to the snapshot.
     pub comparison: Comparison,
+    /// How the scenario says that it ends.
+    pub expected: Option<Expect>,
     /// Where console log, reports and QEMU's command line were kept, if they were.
     pub kept: Option<PathBuf>,
+}
+
+impl Compared {
+    /// What the scenario expects, if that is not what came.
+    pub fn unmet(&self) -> Option<&Expect> {
+        let expected = self.expected.as_ref();
+        expected.filter(|expected| !expected.is_met(&self.drill.outcome))
+    }
+
+    /// Whether the drill ended as its snapshot and its scenario say.
+    pub fn as_expected(&self) -> bool {
+        self.comparison.as_expected() && self.unmet().is_none()
+    }
 }
 
 /// A run in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Ended as their snapshot says.
+    /// Ended as their snapshot and their scenario's `expect` say.
     pub as_expected: usize,
-    /// Ended otherwise, or have no snapshot.
+    /// Ended otherwise, or have neither.
     pub changed: usize,
     /// Gave no outcome.
     pub failed: usize,
@@ -86,7 +104,7 @@ impl Totals {
         let mut totals = Totals::default();
         for drill in finished {
             match &drill.result {
-                Ok(compared) if compared.comparison.as_expected() => totals.as_expected += 1,
+                Ok(compared) if compared.as_expected() => totals.as_expected += 1,
                 Ok(_) => totals.changed += 1,
                 Err(_) => totals.failed += 1,
             }
@@ -148,12 +166,4 @@ fn json_schema<T: JsonSchema>(title: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_times_are_minutes() {
-        assert_eq!(seconds(Duration::from_millis(9_840)), "9.8 s");
-        assert_eq!(seconds(Duration::from_secs(125)), "2 m 05 s");
-    }
-}
+mod tests;

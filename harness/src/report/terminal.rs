@@ -10,7 +10,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Compared, Finished, Grid, Totals, answer, mebibytes, seconds};
+use super::{Compared, Finished, Grid, Totals, answer, mebibytes, safe, seconds};
 use crate::run::{DrillResult, HarnessError, LeftOut, POSTMORTEM, POSTMORTEM_VMCORE, Postmortem};
 use crate::snapshot::{Comparison, diff};
 use crate::verdict::outcome::{Phase, Verdict};
@@ -77,12 +77,17 @@ impl Terminal {
         match &drill.result {
             Ok(compared) => {
                 let (style, word) = match compared.comparison {
-                    Comparison::Same => (GOOD, "      ok"),
-                    Comparison::Accepted { .. } => (NEW, "accepted"),
                     Comparison::New { .. } => (NEW, "     new"),
                     Comparison::Changed { .. } => (BAD, " CHANGED"),
+                    _ if compared.unmet().is_some() => (BAD, "   OTHER"),
+                    Comparison::Same | Comparison::NotNeeded => (GOOD, "      ok"),
+                    Comparison::Accepted { .. } => (NEW, "accepted"),
                 };
-                self.line(job, style, word, &ended(&compared.drill));
+                let mut text = ended(&compared.drill);
+                if compared.expected.is_some() && compared.unmet().is_none() {
+                    text.push_str(", as the scenario expects");
+                }
+                self.line(job, style, word, &text);
                 let explained = explain(compared);
                 self.bars.suspend(|| anstream::eprint!("{explained}"));
             }
@@ -165,7 +170,11 @@ impl Terminal {
                 drills => format!(", {drills} left out"),
             },
         );
-        if totals.changed > 0 {
+        let by_snapshot = |drill: &Finished| match &drill.result {
+            Ok(compared) => !compared.comparison.as_expected(),
+            Err(_) => false,
+        };
+        if finished.iter().any(by_snapshot) {
             anstream::eprintln!("review with `cargo insta review`, or accept all with `--accept`");
         }
     }
@@ -181,7 +190,7 @@ fn ended(drill: &DrillResult) -> String {
 pub(crate) fn explain(compared: &Compared) -> String {
     let mut text = String::new();
     match &compared.comparison {
-        Comparison::Same | Comparison::Accepted { .. } => {}
+        Comparison::Same | Comparison::Accepted { .. } | Comparison::NotNeeded => {}
         Comparison::New { file, text: new } => {
             text.push_str(&format!("          no snapshot {} yet:\n", file.display()));
             for line in new.lines() {
@@ -199,6 +208,18 @@ pub(crate) fn explain(compared: &Compared) -> String {
                 text.push_str(&format!("          {style}{sign}{line}{style:#}\n"));
             }
         }
+    }
+    if let Some(expected) = compared.unmet() {
+        text.push_str(&format!(
+            "          the scenario expects {BOLD}{expected}{BOLD:#}\n"
+        ));
+        let evidence = compared
+            .drill
+            .outcome
+            .evidence
+            .iter()
+            .map(|line| safe(line));
+        text.extend(evidence.map(|line| format!("          {DIM}{line}{DIM:#}\n")));
     }
     if let Some(kept) = &compared.kept {
         text.push_str(&format!(

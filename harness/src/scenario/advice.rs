@@ -135,6 +135,7 @@ fn help_for_missing(place: &Path) -> String {
         "crashkernel" => return "write `256M`, or `none` for no such parameter".to_owned(),
         "about" => "about: What the drill shows, in a sentence.",
         "capture.order.shuffled" => "shuffled: 1",
+        "expect.verdict" => "verdict: no-vmcore",
         _ => "device: nvme",
     };
     format!("add it: `{example}`")

@@ -15,6 +15,7 @@ use crate::kdump::flavour::Flavour;
 use crate::kdump::sysconfig::Sysconfig;
 use crate::pci;
 use crate::units::{Bytes, Cpus, Millis, Slot, TableSize};
+use crate::verdict::outcome::{Cause, Outcome, Verdict};
 
 /// One variant of one scenario file: a whole, concrete description of a drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +53,40 @@ pub struct Scenario {
     /// When to give up.
     #[serde(default)]
     pub limits: Limits,
+    /// How the drill is to end: as the machine ended that it was made after. A drill without a
+    /// snapshot is held against this alone.
+    pub expect: Option<Expect>,
+    /// What the drill does not have of the machine that it was made after, in sentences: the
+    /// outcome's `fidelity` ends with them.
+    #[serde(default)]
+    pub fidelity: Vec<String>,
+}
+
+/// How a drill is to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expect {
+    /// What happens.
+    pub verdict: Verdict,
+    /// Why; any cause will do when absent.
+    pub cause: Option<Cause>,
+}
+
+impl Expect {
+    /// Whether this is how a drill ended.
+    pub fn is_met(&self, outcome: &Outcome) -> bool {
+        let cause = self.cause.as_ref();
+        self.verdict == outcome.verdict && cause.is_none_or(|cause| *cause == outcome.cause)
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) if *cause != Cause::NONE => write!(f, "{} ({cause})", self.verdict),
+            _ => write!(f, "{}", self.verdict),
+        }
+    }
 }
 
 /// Who does the work in both kernels.

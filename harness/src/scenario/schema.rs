@@ -193,6 +193,8 @@ mod tests {
                 "capture",
                 "crash",
                 "crashkernel",
+                "expect",
+                "fidelity",
                 "first-kernel",
                 "image",
                 "kdump",

@@ -430,3 +430,26 @@ fn a_drill_with_another_value() {
         assert!(error.contains("vector-exhaustion-nvme.yaml:"), "{error}");
     }
 }
+
+#[test]
+fn how_a_drill_is_to_end_by_variant() {
+    use crate::proof::tests::{bad, good as saved};
+    let text = format!(
+        "{GOOD}  saved: {{expect.verdict: vmcore-saved, expect.cause: none}}\n\
+         expect: {{verdict: no-vmcore, cause: irq-vector-exhaustion}}\n"
+    );
+    let drills = good(&text);
+    let expect = |nth: usize| drills[nth].scenario.expect.clone().unwrap();
+    assert_eq!(expect(0).to_string(), "no-vmcore (irq-vector-exhaustion)");
+    assert!(expect(0).is_met(&bad()) && !expect(0).is_met(&saved()));
+    assert_eq!(expect(3).to_string(), "vmcore-saved");
+    assert!(expect(3).is_met(&saved()) && !expect(3).is_met(&bad()));
+    // Without a cause any will do.
+    let any = text.replace(", cause: irq-vector-exhaustion", "");
+    let any = good(&any)[0].scenario.expect.clone().unwrap();
+    let unknown = crate::verdict::outcome::Outcome {
+        cause: crate::verdict::outcome::Cause::UNKNOWN,
+        ..bad()
+    };
+    assert!(any.is_met(&unknown) && !expect(0).is_met(&unknown));
+}

@@ -286,6 +286,36 @@ impl Setting {
     }
 }
 
+/// A kernel as far as the demands of its drivers depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// CPUs that it may ever have.
+    pub possible: u16,
+    /// CPUs that it runs on.
+    pub online: u16,
+    /// `reset_devices` is on its command line.
+    pub reset_devices: bool,
+}
+
+/// Vectors that the driver of such a device wants where nothing keeps it from having them; an
+/// interrupt line is none.
+pub fn wanted(kind: DeviceKind, table: u16, asking: Asking) -> u16 {
+    let asking = rules::Asking {
+        kernel: asking.kernel,
+        table: table.into(),
+        possible: asking.possible.into(),
+        online: asking.online.into(),
+        reset_devices: asking.reset_devices,
+    };
+    let attempts = rules::rule(kind).attempts(asking, true);
+    match attempts.first() {
+        None | Some(rules::Attempt::Line) => 0,
+        Some(attempt) => u16::try_from(attempt.count()).unwrap_or(u16::MAX),
+    }
+}
+
 /// Who gets what, and how many CPUs it would take for everybody to get what it asks for.
 pub fn predict(setting: &Setting) -> Prediction {
     let enough = |cpus: &u16| {

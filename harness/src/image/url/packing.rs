@@ -10,7 +10,7 @@ use crate::zstd;
 const WINDOW: u64 = 256 << 20;
 
 /// All of an archive, plain. What is packed in several pieces, as by pigz and pzstd, is one.
-pub(super) fn unpacked<'a>(archive: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub(crate) fn unpacked<'a>(archive: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut archive = BufReader::with_capacity(1 << 16, archive);
     let mut start = [0; 6];
     let length = fill(&mut archive, &mut start)?;

@@ -28,10 +28,10 @@ fn came(id: &DrillId) -> Option<Cell> {
     let name = id.variant.as_deref().unwrap();
     let has = |part: &str| name.contains(part);
     match (has("count-4"), has("cpus-1"), has("count-5")) {
-        (true, true, _) => Some(Cell::of(&bad(), &Comparison::Same)),
-        (true, false, _) => Some(Cell::of(&good(), &changed())),
+        (true, true, _) => Some(Cell::of(&bad(), &Comparison::Same, false)),
+        (true, false, _) => Some(Cell::of(&good(), &changed(), false)),
         (_, _, true) => None,
-        _ => Some(Cell::of(&good(), &Comparison::Same)),
+        _ => Some(Cell::of(&good(), &Comparison::Same, false)),
     }
 }
 

@@ -124,6 +124,7 @@ pub(super) fn plan(
         );
     }
     notes.extend(models(&machine));
+    notes.extend(scenario.fidelity.iter().cloned());
     let expectations = Expectations {
         target: node,
         target_drivers,

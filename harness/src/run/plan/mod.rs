@@ -370,6 +370,7 @@ impl Plan {
         );
         fidelity.insert(0, fidelity::load_order(scenario.capture.order, &drivers));
         fidelity.extend(kernel::auto(scenario, image, &config));
+        fidelity.extend(scenario.fidelity.iter().cloned());
         let expectations = Expectations {
             fidelity,
             ..expectations(&machine, &capture.order, drivers)

@@ -1,0 +1,83 @@
+use super::*;
+use crate::import::facts::{Msi, Msix, PciFunction, Source};
+
+fn function(driver: &str, table: Option<u16>, msi: bool) -> PciFunction {
+    PciFunction {
+        source: Source {
+            file: "lspci".into(),
+            line: None,
+        },
+        description: String::new(),
+        class: None,
+        prog_if: None,
+        id: None,
+        subsystem: None,
+        revision: 0,
+        buses: None,
+        express: None,
+        capabilities: Capabilities::Shown,
+        msi: msi.then_some(Msi {
+            enabled: true,
+            granted: 1,
+            most: 1,
+            maskable: false,
+        }),
+        msix: table.and_then(TableSize::new).map(|size| Msix {
+            enabled: true,
+            size,
+            table: None,
+            pending: None,
+        }),
+        line: None,
+        bars: Vec::new(),
+        sriov: None,
+        numa: None,
+        driver: Some(driver.to_owned()),
+        modules: Vec::new(),
+        vectors: None,
+    }
+}
+
+/// Of a driver with a table of 64 entries, by the capture kernel's CPUs.
+fn of(driver: &str, release: &str, line: &str) -> u16 {
+    let kernel = Kernel::of_release(release).unwrap();
+    let function = function(driver, Some(64), false);
+    asked(&function, driver, Some(40), capture(kernel, line, 32))
+}
+
+#[test]
+fn by_the_cpus_of_the_capture_kernel() {
+    for (driver, one, four) in [
+        ("ixgbe", 2, 5),
+        ("bnx2x", 3, 6),
+        ("hpsa", 1, 4),
+        ("smartpqi", 1, 4),
+        ("isci", 2, 2),
+        // As in the first kernel, whatever the CPUs.
+        ("unknown", 40, 40),
+    ] {
+        assert_eq!(of(driver, "4.18.0", "nr_cpus=1"), one, "{driver}");
+        assert_eq!(of(driver, "4.18.0", "nr_cpus=4"), four, "{driver}");
+        // maxcpus= leaves CPUs possible, but drivers here count those that run.
+        assert_eq!(of(driver, "4.18.0", "maxcpus=1"), one, "{driver}");
+    }
+    // A queue a possible CPU.
+    assert_eq!(of("nvme", "4.18.0", "nr_cpus=1"), 2);
+    assert_eq!(of("nvme", "4.18.0", "maxcpus=1"), 33);
+    // The same rules as a plan has.
+    assert_eq!(of("i40e", "3.10.0-693", "nr_cpus=1"), 11);
+    assert_eq!(of("i40e", "6.1", "nr_cpus=1"), 3);
+}
+
+#[test]
+fn bounded_by_what_the_function_has() {
+    let kernel = Kernel::of_release("6.1").unwrap();
+    let four = capture(kernel, "nr_cpus=4", 32);
+    let of = |driver, table, msi| asked(&function(driver, table, msi), driver, None, four);
+    assert_eq!(of("ixgbe", Some(3), false), 3);
+    assert_eq!(of("ixgbe", None, true), 1);
+    assert_eq!(of("ixgbe", None, false), 0);
+    assert_eq!(of("unknown", Some(9), false), 9);
+    assert_eq!(of("unknown", None, true), 1);
+    assert_eq!(of("unknown", None, false), 0);
+}
