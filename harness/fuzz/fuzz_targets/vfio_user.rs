@@ -42,20 +42,24 @@ fn zeroed(file: &File, size: u64) -> File {
     file.try_clone().unwrap()
 }
 
+const IDENTITY: Identity = Identity {
+    vendor: 0x8086,
+    device: 0x1572,
+    subvendor: 0x8086,
+    subdevice: 1,
+    class: 0x02_0000,
+    revision: 2,
+};
+
 fn device(which: u8) -> Function {
-    let identity = Identity {
-        vendor: 0x8086,
-        device: 0x1572,
-        subvendor: 0x8086,
-        subdevice: 1,
-        class: 0x02_0000,
-        revision: 2,
-    };
     match which % 4 {
-        0 => Function::new(Box::new(Generic), Generic::config(&identity, None, 64, true)),
+        0 => Function::new(
+            Box::new(Generic),
+            Generic::config(&IDENTITY, None, 64, true),
+        ),
         1 => {
-            let model = I40e::new(Port::new(identity.device, 16, 1, 2));
-            Function::new(Box::new(model), I40e::config(&identity))
+            let model = I40e::new(Port::new(IDENTITY.device, 16, 1, 2));
+            Function::new(Box::new(model), I40e::config(&IDENTITY))
         }
         2 => adapter(Chip::Sas3008, Some(zeroed(&FILES[1], DISK))),
         _ => adapter(Chip::by_device(0x00c9).unwrap_or(Chip::Sas3008), None),
@@ -64,7 +68,13 @@ fn device(which: u8) -> Function {
 
 fn adapter(chip: Chip, disk: Option<File>) -> Function {
     let model = Mpt3sas::new(chip, 96, 0, disk).unwrap();
-    Function::new(Box::new(model), Mpt3sas::config(chip, 96))
+    let identity = Identity {
+        vendor: 0x1000,
+        device: chip.device(),
+        class: 0x01_0700,
+        ..IDENTITY
+    };
+    Function::new(Box::new(model), Mpt3sas::config(&identity, 96))
 }
 
 /// What comes with a command as a rule.
@@ -108,8 +118,8 @@ fn tell(function: &mut Function, message: &[u8]) {
         return;
     };
     let descriptors = descriptors(message[2], body);
-    let result = Command::parse(&header, body)
-        .and_then(|command| function.execute(command, descriptors));
+    let result =
+        Command::parse(&header, body).and_then(|command| function.execute(command, descriptors));
     let reply = header.reply(result.as_deref().map_err(|errno| *errno));
     // What QEMU has room for: its own message, or what it has asked to read.
     let room = match message[2] {
@@ -130,12 +140,17 @@ fuzz_target!(|input: &[u8]| {
     map.extend([0, BASE, MEMORY].map(u64::to_le_bytes).concat());
     tell(&mut function, &message(MAP, &map));
     // A bus master, with I/O and memory.
-    tell(&mut function, &message(WRITE, &access(CONFIG, 4, 2, &[7, 0])));
+    tell(
+        &mut function,
+        &message(WRITE, &access(CONFIG, 4, 2, &[7, 0])),
+    );
     while let [kind, length, after @ ..] = rest {
         let (piece, next) = after.split_at(usize::from(*length).min(after.len()));
         rest = next;
         let wide = |at: usize| {
-            let bytes: Vec<u8> = (at..at + 3).map(|at| piece.get(at).copied().unwrap_or(0)).collect();
+            let bytes: Vec<u8> = (at..at + 3)
+                .map(|at| piece.get(at).copied().unwrap_or(0))
+                .collect();
             u64::from(bytes[0]) | u64::from(bytes[1]) << 8 | u64::from(bytes[2]) << 16
         };
         match kind % 32 {
