@@ -7,7 +7,7 @@
 //! It is looked for there, and put beside QEMU's notes of the CPUs, where drgn and crash expect it.
 //!
 //! QEMU's segments have physical addresses alone. /proc/vmcore has one more, of the kernel's text,
-//! with its virtual address. Without it, drgn before 0.0.30 looks for the kernel's page tables by
+//! with its virtual address. Without it, drgn before 0.0.27 looks for the kernel's page tables by
 //! means of these very page tables, and finds nothing. One is added for the page that they begin in.
 
 use std::fs::File;

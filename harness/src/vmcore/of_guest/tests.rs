@@ -99,7 +99,7 @@ fn segments(dump: &GuestDump) -> Vec<[u64; 5]> {
     headers.take(u16_at(&head, 56).into()).collect()
 }
 
-/// drgn 0.0.22 finds them by this segment alone.
+/// drgn before 0.0.27 finds them by this segment alone.
 #[test]
 fn the_page_tables_have_a_segment_with_their_virtual_address() {
     let (mut machine, own) = machine(LogKind::Ring);
