@@ -235,12 +235,14 @@ pub(crate) fn explain(compared: &Compared) -> String {
 
 /// Where the memory of a dead capture kernel is, and what opens it.
 fn open_postmortem(kept: &Path, postmortem: &Postmortem) -> String {
-    let file = kept.join(POSTMORTEM).join(POSTMORTEM_VMCORE);
-    let file = file.display();
+    let directory = kept.join(POSTMORTEM);
+    let file = directory.join(POSTMORTEM_VMCORE);
+    let (directory, file) = (directory.display(), file.display());
     let size = mebibytes(postmortem.size);
+    // crash takes what follows an @ in a file's path, as in a variant's, for the address of a RAM dump.
     let mut text = format!(
         "          capture kernel's memory: {BOLD}{file}{BOLD:#} ({size})\n          \
-         crash VMLINUX {file}\n"
+         cd {directory} && crash VMLINUX {POSTMORTEM_VMCORE}\n"
     );
     text.push_str(&match &postmortem.release {
         Some(release) => format!(

@@ -9,7 +9,7 @@ const PAGE: usize = 4096;
 const KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 const DIRECT_MAP: u64 = 0xffff_8880_0000_0000;
 /// The kernel's text and data begin here; KASLR may have put them anywhere.
-const PHYS_BASE: u64 = 0x20_0000;
+pub(crate) const PHYS_BASE: u64 = 0x20_0000;
 /// Physical; the symbols' page.
 const DATA: u64 = PHYS_BASE + 0x3000;
 /// Physical; what the symbols point to.

@@ -5,6 +5,10 @@
 //! so that the note would be the one of the kernel that had crashed before. But every kernel makes
 //! its own note when it boots (crash_save_vmcoreinfo_init), so it lies in the memory that is dumped.
 //! It is looked for there, and put beside QEMU's notes of the CPUs, where drgn and crash expect it.
+//!
+//! QEMU's segments have physical addresses alone. /proc/vmcore has one more, of the kernel's text,
+//! with its virtual address. Without it, drgn before 0.0.27 looks for the kernel's page tables by
+//! means of these very page tables, and finds nothing. One is added for the page that they begin in.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +19,7 @@ use memchr::memmem;
 use super::bytes::{u16_at, u32_at, u64_at};
 use super::elf::{ElfFile, SIGNATURE};
 use super::log;
-use super::paging::KernelMemory;
+use super::paging::{KERNEL_MAP, KernelMemory};
 use super::vmcoreinfo::VmcoreInfo;
 
 const HEADER: usize = 64;
@@ -75,16 +79,30 @@ pub struct Intake {
 }
 
 /// Where things are, in QEMU's stream and in the file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Layout {
+    /// Program headers, behind which there is room for one more.
+    segments: u16,
     /// Of the notes' program header.
     header: u64,
     /// Where the notes begin, and how many bytes they are.
     notes: (u64, u64),
-    /// How much further back the memory lies in the file.
+    /// Where the memory begins in the file.
+    memory: u64,
+    /// How much further back it lies there than in the stream.
     gap: u64,
+    loads: Vec<Load>,
     /// Of the stream, as far as it is wanted.
     len: u64,
+}
+
+/// A piece of the memory.
+#[derive(Debug)]
+struct Load {
+    physical: u64,
+    /// In the file.
+    offset: u64,
+    size: u64,
 }
 
 /// A dump that all of the memory is in.
@@ -113,7 +131,8 @@ impl Intake {
 
     /// All of the memory has come.
     pub fn is_complete(&self) -> bool {
-        self.layout.is_some_and(|layout| self.taken >= layout.len)
+        let layout = self.layout.as_ref();
+        layout.is_some_and(|layout| self.taken >= layout.len)
     }
 
     /// Takes the next bytes of the stream.
@@ -123,7 +142,7 @@ impl Intake {
     pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), GuestDumpError> {
         if self.layout.is_none() {
             self.head.extend_from_slice(bytes);
-            let Some((layout, memory)) = Layout::read(&mut self.head)? else {
+            let Some((layout, begin, memory)) = Layout::read(&self.head)? else {
                 return match self.head.len() > MAX_HEAD {
                     true => Err(GuestDumpError::NotUnderstood("its headers have no end")),
                     false => Ok(()),
@@ -136,11 +155,11 @@ impl Intake {
             }
             self.layout = Some(layout);
             let head = std::mem::take(&mut self.head);
-            self.file.write_all_at(&head[..memory], 0)?;
+            self.file.write_all_at(&begin, 0)?;
             self.taken = memory as u64;
             return self.take(&head[memory..]);
         }
-        let Some(layout) = self.layout else {
+        let Some(layout) = &self.layout else {
             return Ok(());
         };
         // Sections come behind the memory.
@@ -160,18 +179,19 @@ impl Intake {
         Ok(())
     }
 
-    /// Adds the kernel's note to what has been taken.
+    /// Adds the kernel's note and its page tables to what has been taken.
     ///
     /// # Errors
     /// The stream ended early; the file cannot be read or written.
     pub fn finish(self) -> Result<GuestDump, GuestDumpError> {
-        let Some(layout) = self.layout.filter(|_| self.is_complete()) else {
+        let complete = self.is_complete();
+        let Some(layout) = self.layout.filter(|_| complete) else {
             return Err(GuestDumpError::NotUnderstood("it ends too early"));
         };
         let len = layout.len + layout.gap;
         self.file.set_len(len)?;
-        let found = last_kernels(&self.file, layout, len)?;
-        if let Some((text, _)) = &found {
+        let found = last_kernels(&self.file, layout.memory, len)?;
+        if let Some((text, info)) = &found {
             let (begin, size) = layout.notes;
             let note = note(text);
             self.file.write_all_at(&note, begin + size)?;
@@ -179,6 +199,12 @@ impl Intake {
             let size = (size + note.len() as u64).to_le_bytes();
             self.file.write_all_at(&size, layout.header + 32)?;
             self.file.write_all_at(&size, layout.header + 40)?;
+            if let Some(segment) = layout.page_tables(info) {
+                let at = HEADER + usize::from(layout.segments) * SEGMENT;
+                self.file.write_all_at(&segment, at as u64)?;
+                let segments = (layout.segments + 1).to_le_bytes();
+                self.file.write_all_at(&segments, 56)?;
+            }
         }
         Ok(GuestDump {
             release: found.and_then(|(_, info)| info.text("OSRELEASE").map(str::to_owned)),
@@ -189,9 +215,9 @@ impl Intake {
 }
 
 impl Layout {
-    /// Reads what comes before the memory, when all of it is there, and moves the memory back in
-    /// it. Also gives the length of what comes before.
-    fn read(head: &mut [u8]) -> Result<Option<(Self, usize)>, GuestDumpError> {
+    /// Reads what comes before the memory, when all of it is there. Also gives what the file has
+    /// instead, and the length of what comes before.
+    fn read(head: &[u8]) -> Result<Option<(Self, Vec<u8>, usize)>, GuestDumpError> {
         use GuestDumpError::NotUnderstood;
         if head.len() < HEADER {
             return Ok(None);
@@ -202,7 +228,7 @@ impl Layout {
         let table = usize::try_from(u64_at(head, 32)).unwrap_or(usize::MAX);
         let count = u16_at(head, 56);
         let segments = table.checked_add(usize::from(count) * SEGMENT);
-        let Some(segments) = segments.filter(|end| *end <= MAX_HEAD && count != PN_XNUM) else {
+        let Some(segments) = segments.filter(|end| *end <= MAX_HEAD && count < PN_XNUM - 1) else {
             return Err(NotUnderstood("its segments are out of reach"));
         };
         if usize::from(u16_at(head, 54)) != SEGMENT || table < HEADER {
@@ -218,12 +244,12 @@ impl Layout {
             let end = begin.checked_add(size);
             let end = end.ok_or(NotUnderstood("a segment has no end"))?;
             match u32_at(head, at) {
-                PT_NOTE if notes.is_none() => notes = Some((at as u64, begin, size, end)),
-                PT_LOAD if size > 0 => loads.push((at, begin, end)),
+                PT_NOTE if notes.is_none() => notes = Some((at, begin, size, end)),
+                PT_LOAD if size > 0 => loads.push((at, begin, size, end)),
                 _ => {}
             }
         }
-        let memory = loads.iter().map(|(_, begin, _)| *begin).min();
+        let memory = loads.iter().map(|(_, begin, ..)| *begin).min();
         let len = loads.iter().map(|(.., end)| *end).max();
         let (Some((header, notes, size, end)), Some(memory), Some(len)) = (notes, memory, len)
         else {
@@ -238,27 +264,64 @@ impl Layout {
         if head.len() < memory {
             return Ok(None);
         }
-        let room = end + (NOTE_HEAD + NOTE_NAME.len() + MAX_TEXT) as u64;
-        let gap = room.next_multiple_of(PAGE) - end;
         if len > u64::MAX / 2 {
             return Err(NotUnderstood("a segment has no end"));
         }
-        // QEMU 7.2 and later add a section with names of sections behind the memory, which nobody needs,
-        // and say that the header has the size of a pointer (dump/dump.c: write_elf64_header).
-        head[40..48].fill(0);
-        head[52..54].copy_from_slice(&(HEADER as u16).to_le_bytes());
-        head[60..64].fill(0);
-        for (at, begin, _) in loads {
-            head[at + 8..at + 16].copy_from_slice(&(begin + gap).to_le_bytes());
-        }
-        let notes = (notes, size);
+        // QEMU 7.2 and later put a table of sections before the segments, and their names behind the
+        // memory, which nobody needs, and say that the header has the size of a pointer
+        // (dump/dump.c: write_elf64_header).
+        let mut file = head[..HEADER].to_vec();
+        file[32..40].copy_from_slice(&(HEADER as u64).to_le_bytes());
+        file[40..48].fill(0);
+        file[52..54].copy_from_slice(&(HEADER as u16).to_le_bytes());
+        file[60..64].fill(0);
+        file.extend(&head[table..segments]);
+        file.resize(file.len() + SEGMENT, 0);
+        let header = header - table + HEADER;
+        let notes_at = file.len() as u64;
+        file[header + 8..header + 16].copy_from_slice(&notes_at.to_le_bytes());
+        file.extend(&head[notes as usize..memory]);
+        let room = file.len() + NOTE_HEAD + NOTE_NAME.len() + MAX_TEXT;
+        let gap = end.max(room as u64).next_multiple_of(PAGE) - end;
+        let loads = loads.into_iter().map(|(at, begin, size, _)| {
+            let at = at - table + HEADER;
+            let offset = begin + gap;
+            file[at + 8..at + 16].copy_from_slice(&offset.to_le_bytes());
+            let physical = u64_at(&file, at + 24);
+            Load {
+                physical,
+                offset,
+                size,
+            }
+        });
         let layout = Self {
-            header,
-            notes,
+            segments: count,
+            header: header as u64,
+            notes: (notes_at, size),
+            memory: end + gap,
             gap,
+            loads: loads.collect(),
             len,
         };
-        Ok(Some((layout, memory)))
+        Ok(Some((layout, file, memory)))
+    }
+
+    /// A program header for the page that the kernel's page tables begin in. Before 4.10 nobody says
+    /// where it is.
+    fn page_tables(&self, info: &VmcoreInfo) -> Option<Vec<u8>> {
+        let base = info.number("phys_base")? as u64;
+        let root = info.symbol("swapper_pg_dir")? & !(PAGE - 1);
+        let physical = root.checked_sub(KERNEL_MAP)?.wrapping_add(base);
+        let offset = self.loads.iter().find_map(|load| {
+            let into = physical.checked_sub(load.physical)?;
+            let left = load.size.checked_sub(into)?;
+            (left >= PAGE).then_some(load.offset + into)
+        })?;
+        let mut segment = u64::from(PT_LOAD).to_le_bytes().to_vec();
+        for word in [offset, root, physical, PAGE, PAGE, 0] {
+            segment.extend(word.to_le_bytes());
+        }
+        Some(segment)
     }
 }
 
@@ -278,13 +341,12 @@ fn note(text: &[u8]) -> Vec<u8> {
 /// the crashed kernel's from before that lie about as well: kexec reads it to load the other kernel.
 fn last_kernels(
     file: &File,
-    layout: Layout,
+    memory: u64,
     len: u64,
 ) -> Result<Option<(Vec<u8>, VmcoreInfo)>, GuestDumpError> {
     let elf = ElfFile::open(file, len)
         .map_err(|_| GuestDumpError::NotUnderstood("it is no dump of an x86_64 machine"))?;
-    let begin = layout.notes.0 + layout.notes.1 + layout.gap;
-    let parsed = texts(file, begin, len)?.into_iter().map(|text| {
+    let parsed = texts(file, memory, len)?.into_iter().map(|text| {
         let info = VmcoreInfo::parse(&text);
         (text, info)
     });

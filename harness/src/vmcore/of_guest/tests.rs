@@ -2,7 +2,7 @@ use std::io::Write;
 
 use proptest::prelude::*;
 
-use super::super::fixture::{LogKind, Machine, Mapping, dmesg};
+use super::super::fixture::{LogKind, Machine, Mapping, PHYS_BASE, dmesg};
 use super::super::inspect;
 use super::*;
 
@@ -23,6 +23,7 @@ fn note_in_memory(text: &str) -> Vec<u8> {
 fn machine(kind: LogKind) -> (Machine, String) {
     let mut machine = Machine::new(kind, Mapping::Large, 4);
     let own = machine.info.replace("CRASHTIME=1795341130\n", "");
+    let own = format!("{own}SYMBOL(swapper_pg_dir)={:x}\n", KERNEL_MAP + 0x1000);
     // As a kernel that has crashed, whose log has gone.
     machine.put(OTHER, &note_in_memory("OSRELEASE=6.1.0-old\nCRASHTIME=1\n"));
     (machine, own)
@@ -70,6 +71,89 @@ fn the_last_kernels_note_is_added() {
             assert_eq!(inspection.dmesg.unwrap(), dmesg());
         }
     }
+}
+
+/// As QEMU 7.2 and later write it: sections come before the segments.
+fn with_sections(mut stream: Vec<u8>) -> Vec<u8> {
+    const SECTIONS: usize = 128;
+    stream[32] += SECTIONS as u8;
+    let count = usize::from(u16_at(&stream, 56));
+    for at in (0..count).map(|index| HEADER + index * SEGMENT + 8) {
+        let offset = u64_at(&stream, at) + SECTIONS as u64;
+        stream[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+    }
+    stream.splice(HEADER..HEADER, [7; SECTIONS]);
+    stream
+}
+
+/// Type, place in the file, virtual and physical address, and length.
+fn segments(dump: &GuestDump) -> Vec<[u64; 5]> {
+    let mut head = vec![0; MAX_HEAD.min(dump.len as usize)];
+    dump.file.read_exact_at(&mut head, 0).unwrap();
+    assert_eq!(u64_at(&head, 32), HEADER as u64);
+    let headers = head[HEADER..].chunks(SEGMENT);
+    let headers = headers.map(|raw| {
+        let [offset, virt, physical, size] = [8, 16, 24, 32].map(|at| u64_at(raw, at));
+        [u64::from(u32_at(raw, 0)), offset, virt, physical, size]
+    });
+    headers.take(u16_at(&head, 56).into()).collect()
+}
+
+/// drgn before 0.0.27 finds them by this segment alone.
+#[test]
+fn the_page_tables_have_a_segment_with_their_virtual_address() {
+    let (mut machine, own) = machine(LogKind::Ring);
+    machine.put(NOTE, &note_in_memory(&own));
+    let stream = qemu(&machine);
+    for stream in [stream.clone(), with_sections(stream)] {
+        let dump = taken(&stream, 777).unwrap();
+        let segments = segments(&dump);
+        let [kind, offset, virt, physical, size] = *segments.last().unwrap();
+        assert_eq!(
+            [kind, virt, physical, size],
+            [1, KERNEL_MAP + 0x1000, PHYS_BASE + 0x1000, PAGE]
+        );
+        let mut page = vec![0; PAGE as usize];
+        dump.file.read_exact_at(&mut page, offset).unwrap();
+        assert_eq!(page, machine.pages[&(physical / PAGE)][..]);
+        // The rest is as QEMU had it, in other places.
+        let count = usize::from(u16_at(&stream, 56));
+        assert_eq!(segments.len(), count + 1);
+        for (index, [kind, offset, _, physical, size]) in segments[..count].iter().enumerate() {
+            let at = u64_at(&stream, 32) as usize + index * SEGMENT;
+            assert_eq!(*kind, u64::from(u32_at(&stream, at)));
+            assert_eq!(*physical, u64_at(&stream, at + 24));
+            let was = u64_at(&stream, at + 32) as usize;
+            assert!(*size as usize == was || *kind == u64::from(PT_NOTE) && *size as usize > was);
+            let from = u64_at(&stream, at + 8) as usize;
+            let mut bytes = vec![0; was];
+            dump.file.read_exact_at(&mut bytes, *offset).unwrap();
+            assert_eq!(bytes, stream[from..from + was], "segment {index}");
+        }
+        let inspection = inspect(&dump.file, dump.len).unwrap();
+        assert!(inspection.complete.lack().is_none());
+        assert_eq!(inspection.dmesg.unwrap(), dmesg());
+    }
+}
+
+/// Without a note there is nothing to find them by; page tables outside of the memory are none.
+#[test]
+fn no_segment_for_page_tables_that_are_not_there() {
+    let (mut machine, own) = machine(LogKind::Ring);
+    let count = usize::from(u16_at(&qemu(&machine), 56));
+    assert_eq!(
+        segments(&taken(&qemu(&machine), 4096).unwrap()).len(),
+        count
+    );
+    let own = own.replace(
+        "SYMBOL(swapper_pg_dir)=ffffffff8",
+        "SYMBOL(swapper_pg_dir)=ffffffffc",
+    );
+    machine.put(NOTE, &note_in_memory(&own));
+    let stream = qemu(&machine);
+    let dump = taken(&stream, 4096).unwrap();
+    assert_eq!(dump.release.as_deref(), Some("6.1.0-test"));
+    assert_eq!(segments(&dump).len(), usize::from(u16_at(&stream, 56)));
 }
 
 #[test]
