@@ -1,17 +1,22 @@
 //! What all texts together say: of several that say the same thing the best is taken, and where they
 //! differ in what the machine is, that is noted.
 
+mod functions;
+mod interrupts;
+mod missing;
+
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::facts::{
-    Capabilities, Facts, InterruptKind, Log, LogKind, Note, PciAddress, PciFunction, Sourced,
-};
+use functions::{fill, grow, merge};
+
+use super::facts::{Facts, Log, LogKind, Note, PciAddress, PciFunction, Sourced};
 use super::gather::{Candidate, GatherError, Gathered, gather, given};
 use super::read::log::Boot;
 use super::read::storage::{self, Storage};
-use super::read::{Text, cpuinfo, interrupts, log, lspci, lspci_tree, system};
+use super::read::{Text, cpuinfo, log, lspci, lspci_tree, system};
 use super::recognise::{Kind, Section, kind, sections};
 use super::target;
 
@@ -167,7 +172,7 @@ impl Collected {
             }
             Kind::MemInfo => self.memory.offer(1, cpuinfo::memory(text)),
             Kind::Interrupts => {
-                let found = interrupts::read(text);
+                let found = super::read::interrupts::read(text);
                 self.online.offer(1, found.cpus);
                 if self.facts.interrupts.is_empty() {
                     self.facts.interrupts = found.lines;
@@ -340,12 +345,12 @@ impl Collected {
         let listed = !self.facts.functions.is_empty();
         for (address, scanned) in std::mem::take(&mut self.scanned) {
             match self.facts.functions.entry(address) {
-                std::collections::btree_map::Entry::Occupied(mut known) => {
+                Entry::Occupied(mut known) => {
                     fill(known.get_mut(), scanned);
                 }
                 // What a kernel saw and lspci did not is gone: a virtual function, or hot-unplugged.
-                std::collections::btree_map::Entry::Vacant(_) if listed => {}
-                std::collections::btree_map::Entry::Vacant(new) => {
+                Entry::Vacant(_) if listed => {}
+                Entry::Vacant(new) => {
                     new.insert(scanned);
                 }
             }
@@ -362,10 +367,10 @@ impl Collected {
         facts.kdump.conf = self.conf.take();
         facts.kdump.sysconfig = self.sysconfig.take();
         facts.kdump.kdump_tools = self.kdump_tools.take();
-        whose(&mut facts, &self.interfaces);
+        interrupts::whose(&mut facts, &self.interfaces);
         facts.logs.sort_by_key(|log| log.kind);
         target::follow(&mut facts, &self.storage);
-        missing(&mut facts);
+        missing::missing(&mut facts);
         facts.notes.sort();
         facts.notes.dedup();
         facts
@@ -393,177 +398,6 @@ fn word_for_word(text: &Text<'_>) -> Sourced<String> {
     let mut words = lines.join("\n").trim_end().to_owned();
     words.push('\n');
     text.fact(0, words)
-}
-
-fn merge(all: &mut BTreeMap<PciAddress, PciFunction>, address: PciAddress, function: PciFunction) {
-    let room = all.len() < MOST_FUNCTIONS;
-    match all.entry(address) {
-        std::collections::btree_map::Entry::Occupied(mut known) => fill(known.get_mut(), function),
-        std::collections::btree_map::Entry::Vacant(new) if room => {
-            new.insert(function);
-        }
-        std::collections::btree_map::Entry::Vacant(_) => {}
-    }
-}
-
-/// What the one does not know is the other's.
-fn fill(known: &mut PciFunction, other: PciFunction) {
-    // The one that shows capabilities is the better source.
-    if known.capabilities == Capabilities::Hidden && other.capabilities == Capabilities::Shown {
-        known.capabilities = Capabilities::Shown;
-        known.source = other.source;
-    }
-    if known.description.is_empty() {
-        known.description = other.description;
-    }
-    if known.revision == 0 {
-        known.revision = other.revision;
-    }
-    known.class = known.class.or(other.class);
-    known.prog_if = known.prog_if.or(other.prog_if);
-    known.id = known.id.or(other.id);
-    known.subsystem = known.subsystem.or(other.subsystem);
-    known.buses = known.buses.or(other.buses);
-    known.express = known.express.or(other.express);
-    known.msi = known.msi.or(other.msi);
-    known.msix = known.msix.or(other.msix);
-    known.line = known.line.or(other.line);
-    known.sriov = known.sriov.or(other.sriov);
-    known.numa = known.numa.or(other.numa);
-    known.vectors = known.vectors.or(other.vectors);
-    known.driver = known.driver.take().or(other.driver);
-    if known.modules.is_empty() {
-        known.modules = other.modules;
-    }
-    for bar in other.bars {
-        match known.bars.iter_mut().find(|known| known.index == bar.index) {
-            Some(known) => known.size = known.size.or(bar.size),
-            None => known.bars.push(bar),
-        }
-    }
-    known.bars.sort_by_key(|bar| bar.index);
-}
-
-/// What `lspci -t` adds: the buses behind bridges, and functions that nothing else shows.
-fn grow(
-    functions: &mut BTreeMap<PciAddress, PciFunction>,
-    tree: BTreeMap<PciAddress, (Arc<str>, lspci_tree::Node)>,
-) {
-    let known = !functions.is_empty();
-    for (address, (file, node)) in tree {
-        if known && !functions.contains_key(&address) {
-            continue;
-        }
-        let mut function = PciFunction::new(super::facts::Source {
-            file,
-            line: std::num::NonZeroU32::new(node.line),
-        });
-        function.buses = node.buses;
-        function.id = node.id;
-        function.description = node.description;
-        merge(functions, address, function);
-    }
-}
-
-/// Finds out whose an interrupt is, and counts.
-fn whose(facts: &mut Facts, interfaces: &BTreeMap<String, PciAddress>) {
-    let mut drivers: BTreeMap<&str, Vec<PciAddress>> = BTreeMap::new();
-    for (address, function) in &facts.functions {
-        if let Some(driver) = &function.driver {
-            drivers.entry(driver).or_default().push(*address);
-        }
-    }
-    for interrupt in &mut facts.interrupts {
-        let interrupt = &mut interrupt.value;
-        if interrupt.kind == InterruptKind::Other {
-            continue;
-        }
-        let by_name = || {
-            let mut names = interrupt.actions.iter();
-            names.find_map(|name| owner(name, interfaces, &drivers))
-        };
-        interrupt.function = interrupt.function.or_else(by_name);
-    }
-    let mut counts: BTreeMap<PciAddress, u16> = BTreeMap::new();
-    for interrupt in &facts.interrupts {
-        if interrupt.value.kind == InterruptKind::Message
-            && let Some(address) = interrupt.value.function
-        {
-            *counts.entry(address).or_default() += 1;
-        }
-    }
-    for (address, function) in &mut facts.functions {
-        // Where none is the device's, it may be that its name says nothing.
-        function.vectors = counts.get(address).copied().or(function.vectors);
-    }
-}
-
-/// `eth0-TxRx-0`, `i40e-eth0-TxRx-3` by the interface; `mpt3sas0-msix7`, `megasas`, `ahci` by the
-/// driver where there is one device of it.
-fn owner(
-    name: &str,
-    interfaces: &BTreeMap<String, PciAddress>,
-    drivers: &BTreeMap<&str, Vec<PciAddress>>,
-) -> Option<PciAddress> {
-    let mut parts = name.split(['-', ':', '@', ' ', '.']);
-    if let Some(address) = parts.clone().find_map(|part| interfaces.get(part)) {
-        return Some(*address);
-    }
-    let first = parts.next()?;
-    let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
-    // nvme0q1, and the driver of MegaRAID names its interrupts after its older self.
-    let stem = match stem {
-        "megasas" => "megaraid_sas",
-        _ if first.starts_with("nvme") => "nvme",
-        _ => stem,
-    };
-    let of = drivers.get(first).or_else(|| drivers.get(stem))?;
-    match of[..] {
-        [only] => Some(only),
-        _ => None,
-    }
-}
-
-/// What somebody has to ask the customer for.
-fn missing(facts: &mut Facts) {
-    let mut say = |text: &str| {
-        facts.notes.push(Note {
-            source: None,
-            text: text.to_owned(),
-        });
-    };
-    if facts.functions.is_empty() {
-        say("no PCI devices: the output of `lspci -nnvv`, run by root, is missing");
-    } else if !facts
-        .functions
-        .values()
-        .any(|function| function.capabilities == Capabilities::Shown)
-    {
-        say("no MSI-X tables: the output of `lspci -nnvv`, run by root, is missing");
-    }
-    if facts.kernel.is_none() {
-        say("no kernel: the output of `uname -a` is missing");
-    }
-    if facts.command_line.is_none() {
-        say("no command line of the first kernel: /proc/cmdline is missing");
-    }
-    if facts.memory.is_none() {
-        say("no size of the memory: /proc/meminfo is missing");
-    }
-    if facts.cpus.online.is_none() {
-        say("no number of CPUs: /proc/cpuinfo is missing");
-    }
-    if facts.routing.is_none() {
-        say(
-            "no APIC routing: the kernel's log since the boot, /var/log/dmesg or `journalctl -k -b`, is missing",
-        );
-    }
-    let kdump = &facts.kdump;
-    if kdump.conf.is_none() && kdump.sysconfig.is_none() && kdump.kdump_tools.is_none() {
-        say(
-            "no kdump configuration: /etc/kdump.conf and /etc/sysconfig/kdump, or /etc/default/kdump-tools, are missing",
-        );
-    }
 }
 
 #[cfg(test)]
