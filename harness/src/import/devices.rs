@@ -5,18 +5,25 @@
 //! its ids and its table, for one that takes none there. Functions with neither vectors nor a table
 //! are left out: they decide nothing over kdump.
 
+mod bus;
+mod row;
+mod target;
+
 use std::collections::BTreeMap;
+
+pub use row::Row;
+use row::what;
+use target::{line_of, target};
 
 use super::ImportError;
 use super::asked::asked;
 use super::facts::{Facts, InterruptKind, PciAddress, PciFunction, PciId};
-use super::place::{Need, What, place};
 use super::stand_in::{self, StandIn, driver};
 use crate::machine::catalogue;
 use crate::pci;
 use crate::scenario::TableRule;
-use crate::scenario::model::{Device, DeviceKind, Line};
-use crate::units::{Slot, TableSize};
+use crate::scenario::model::{Device, DeviceKind};
+use crate::units::TableSize;
 use crate::vectors::{Asking, wanted};
 
 /// What decides which devices a drill has.
@@ -48,29 +55,6 @@ pub(super) struct Stated {
     pub(super) device: Device,
     /// Above it.
     pub(super) comment: String,
-}
-
-/// What became of a customer's function, or of all of a card's with one driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// Where it is.
-    pub at: Vec<PciAddress>,
-    /// What it is.
-    pub what: String,
-    /// Its driver in the first kernel.
-    pub driver: Option<String>,
-    /// Entries of its MSI-X table.
-    pub table: Option<u16>,
-    /// What stands for it, as a scenario has it; none if it is left out.
-    pub stands: Option<String>,
-    /// What is lost, or why it is left out.
-    pub lost: String,
-    /// Vectors that all of these functions had in the first kernel.
-    pub first: Option<u32>,
-    /// Vectors that their drivers ask for in the capture kernel.
-    pub capture: u32,
-    /// Vectors that what stands for it asks for there.
-    pub ours: u32,
 }
 
 /// One device to be placed, with the customer's functions that it stands for.
@@ -152,89 +136,6 @@ fn each(facts: &Facts, driver: &str) -> Option<u16> {
         .count();
     let each = messages.count().checked_div(functions)?;
     u16::try_from(each).ok().filter(|each| *each > 0)
-}
-
-/// The function that the dump goes through, and what is to be said about it.
-fn target(facts: &Facts, network: bool, shown: bool) -> (Option<PciAddress>, Option<String>) {
-    let known = facts
-        .target
-        .as_ref()
-        .map(|target| target.functions.as_slice());
-    let there = |at: &&PciAddress| facts.functions.contains_key(at);
-    if let Some(at) = known.unwrap_or_default().iter().find(there) {
-        let said = (known.unwrap_or_default().len() > 1).then(|| {
-            let at = at.short();
-            format!("several paths lead to the dump target; the drill has the one by {at}")
-        });
-        return (Some(*at), said);
-    }
-    let carries = |function: &PciFunction| match (network, function.class.map(|class| class >> 8)) {
-        (false, Some(0x01)) | (true, Some(0x02)) => driver(function, shown).is_some(),
-        _ => false,
-    };
-    let all: Vec<_> = facts
-        .functions
-        .iter()
-        .filter(|(_, it)| carries(it))
-        .collect();
-    let what = if network { "network" } else { "storage" };
-    match all.as_slice() {
-        [] => (
-            None,
-            Some(format!(
-                "the files show no {what} adapter with a driver: the dump target is made up"
-            )),
-        ),
-        [(at, _)] => (
-            Some(**at),
-            Some(format!(
-                "the only {what} adapter, so the dump is taken to go through it"
-            )),
-        ),
-        several => {
-            // SAS and RAID before SATA, where servers have a CD drive or nothing; a card that dumps
-            // can be sent through here before others.
-            let likely = |function: &PciFunction| match network {
-                false => function.class != Some(0x0106),
-                true => driver(function, shown)
-                    .and_then(|name| stand_in::stand_in(function, name))
-                    .is_some_and(|found| catalogue::entry(found.kind).network),
-            };
-            let best = several
-                .iter()
-                .find(|(_, it)| likely(it))
-                .unwrap_or(&several[0]);
-            (
-                Some(*best.0),
-                Some(format!(
-                    "the files do not tell which of {} {what} adapters the dump goes through: this is \
-                     the first; another line can have `target: true`",
-                    several.len()
-                )),
-            )
-        }
-    }
-}
-
-/// Whether the dump target has an interrupt line of its own, as far as the files tell.
-fn line_of(facts: &Facts, target: Option<PciAddress>) -> Option<Line> {
-    let target = target?;
-    // A message's number is in the same place while MSI is in use.
-    let line = |function: &PciFunction| {
-        let msi = function.msi.is_some_and(|msi| msi.enabled);
-        function.line.filter(|_| !msi)?.irq
-    };
-    let Some(own) = facts.functions.get(&target).and_then(line) else {
-        return Some(Line::Own);
-    };
-    let others = facts.functions.iter().filter(|(at, _)| **at != target);
-    let shared = others
-        .filter(|(_, it)| it.driver.is_some())
-        .any(|(_, it)| line(it) == Some(own));
-    let named = facts.interrupts.iter().map(|it| &it.value).any(|it| {
-        it.irq == own && matches!(it.kind, InterruptKind::Line(_)) && it.actions.len() > 1
-    });
-    (!shared && !named).then_some(Line::Own)
 }
 
 #[derive(Default)]
@@ -520,114 +421,6 @@ impl Found {
         let ours = wanted(kind, 65, setting.ours);
         self.unit(usize::MAX, row, device, ours.into());
     }
-
-    /// With a slot for each.
-    fn placed(
-        mut self,
-        line: Option<Line>,
-        target: Option<String>,
-    ) -> Result<Devices, ImportError> {
-        if let Some(row) = self.single.take() {
-            let row = &mut self.rows[row];
-            add(&mut row.lost, "its last vector is not taken");
-        }
-        let mut slots = place(&self.needs(line));
-        if slots.is_none() {
-            // Fewer of what is only there to be seen.
-            let rows = &mut self.rows;
-            self.units.retain(|unit| {
-                let shown = unit.device.device == DeviceKind::Generic;
-                if shown {
-                    let row = &mut rows[unit.row];
-                    row.stands = None;
-                    row.lost = "bus 0 has no room for it".to_owned();
-                }
-                !shown
-            });
-            slots = place(&self.needs(line));
-        }
-        if slots.is_none() {
-            // Adapters whose SR-IOV functions take the room of several.
-            self.without_virtual_functions();
-            slots = place(&self.needs(line));
-        }
-        let slots = slots.ok_or(ImportError::Bus(self.units.len()))?;
-        let lines = self.lines(&slots, line);
-        Ok(Devices {
-            lines,
-            rows: self.rows,
-            target,
-        })
-    }
-
-    fn without_virtual_functions(&mut self) {
-        let units = std::mem::take(&mut self.units);
-        for unit in units {
-            if !catalogue::entry(unit.device.device).virtual_functions || unit.device.target {
-                self.units.push(unit);
-                continue;
-            }
-            let row = &mut self.rows[unit.row];
-            row.stands = None;
-            row.lost =
-                "bus 0 has no room for its SR-IOV functions; virtio_console takes its vectors"
-                    .to_owned();
-            let vectors = row.ours / row.at.len().max(1) as u32;
-            row.ours = row.ours.saturating_sub(vectors);
-            self.fill(unit.group, unit.row, u16::try_from(vectors).unwrap_or(0));
-        }
-    }
-
-    fn needs(&self, line: Option<Line>) -> Vec<Need> {
-        let need = |unit: &Unit| Need {
-            functions: unit.device.functions(),
-            group: unit.group,
-            what: match &unit.device {
-                device if device.target && line == Some(Line::Own) => What::OwnLine,
-                device if catalogue::entry(device.device).virtual_functions => {
-                    What::VirtualFunctions
-                }
-                device if device.ports.is_some() => What::Card,
-                _ => What::Plain,
-            },
-        };
-        self.units.iter().map(need).collect()
-    }
-
-    /// Neighbours that differ in nothing but their slots are one line.
-    fn lines(&self, slots: &[Slot], line: Option<Line>) -> Vec<Stated> {
-        let mut lines: Vec<(usize, Stated)> = Vec::new();
-        for (unit, slot) in self.units.iter().zip(slots) {
-            if let Some((row, last)) = lines.last_mut()
-                && *row == unit.row
-                && let Some(mut all) = last.device.slots.take()
-            {
-                let same = Device {
-                    count: last.device.count,
-                    ..unit.device.clone()
-                } == last.device;
-                if same {
-                    all.push(*slot);
-                    last.device.count += 1;
-                }
-                last.device.slots = Some(all);
-                if same {
-                    continue;
-                }
-            }
-            let mut device = unit.device.clone();
-            device.slots = Some(vec![*slot]);
-            if device.target {
-                device.line = line;
-            }
-            let comment = match lines.last() {
-                Some((row, _)) if *row == unit.row => String::new(),
-                _ => comment(&self.rows[unit.row]),
-            };
-            lines.push((unit.row, Stated { device, comment }));
-        }
-        lines.into_iter().map(|(_, line)| line).collect()
-    }
 }
 
 fn filler(vectors: u16) -> String {
@@ -647,53 +440,4 @@ fn add_to(text: &mut String, more: &str, between: &str) {
 
 fn id(id: PciId) -> pci::Id {
     pci::Id::new(id.vendor, id.device)
-}
-
-/// What a function is, with its ids.
-fn what(function: &PciFunction) -> String {
-    let description = function.description.split_whitespace();
-    let mut text = description.collect::<Vec<_>>().join(" ");
-    text.retain(|c| !c.is_control());
-    if text.chars().count() > 70 {
-        text = text.chars().take(69).chain(['…']).collect();
-    }
-    match (text.is_empty(), function.id) {
-        (false, Some(id)) => format!("{text} [{id}]"),
-        (false, None) => text,
-        (true, Some(id)) => format!("[{id}]"),
-        (true, None) => "an unknown function".to_owned(),
-    }
-}
-
-fn comment(row: &Row) -> String {
-    let mut text = String::new();
-    match row.at.as_slice() {
-        [] => {}
-        [one] => text = format!("{} ", one.short()),
-        [first, .., last] => text = format!("{} to {} ", first.short(), last.short()),
-    }
-    text.push_str(&row.what);
-    if let Some(driver) = &row.driver {
-        text.push_str(&format!(", {driver}"));
-    }
-    match (row.capture, row.ours) {
-        (0, 0) => {}
-        (theirs, ours) if theirs == ours => {
-            let vectors = if ours == 1 { "vector" } else { "vectors" };
-            text.push_str(&format!(
-                ": {theirs} {vectors} in the capture kernel, as there"
-            ));
-        }
-        (theirs, ours) => {
-            let vectors = if ours == 1 { "vector" } else { "vectors" };
-            text.push_str(&format!(
-                ": {ours} {vectors} in the capture kernel, {theirs} there"
-            ));
-        }
-    }
-    if !row.lost.is_empty() {
-        text.push_str(&format!(". Lost: {}", row.lost));
-    }
-    text.push('.');
-    text
 }

@@ -1,0 +1,93 @@
+//! The customer's dump target: through which function the dump goes, and its interrupt line.
+
+use crate::import::facts::{Facts, InterruptKind, PciAddress, PciFunction};
+use crate::import::stand_in::{self, driver};
+use crate::machine::catalogue;
+use crate::scenario::model::Line;
+
+/// The function that the dump goes through, and what is to be said about it.
+pub(super) fn target(
+    facts: &Facts,
+    network: bool,
+    shown: bool,
+) -> (Option<PciAddress>, Option<String>) {
+    let known = facts
+        .target
+        .as_ref()
+        .map(|target| target.functions.as_slice());
+    let there = |at: &&PciAddress| facts.functions.contains_key(at);
+    if let Some(at) = known.unwrap_or_default().iter().find(there) {
+        let said = (known.unwrap_or_default().len() > 1).then(|| {
+            let at = at.short();
+            format!("several paths lead to the dump target; the drill has the one by {at}")
+        });
+        return (Some(*at), said);
+    }
+    let carries = |function: &PciFunction| match (network, function.class.map(|class| class >> 8)) {
+        (false, Some(0x01)) | (true, Some(0x02)) => driver(function, shown).is_some(),
+        _ => false,
+    };
+    let all: Vec<_> = facts
+        .functions
+        .iter()
+        .filter(|(_, it)| carries(it))
+        .collect();
+    let what = if network { "network" } else { "storage" };
+    match all.as_slice() {
+        [] => (
+            None,
+            Some(format!(
+                "the files show no {what} adapter with a driver: the dump target is made up"
+            )),
+        ),
+        [(at, _)] => (
+            Some(**at),
+            Some(format!(
+                "the only {what} adapter, so the dump is taken to go through it"
+            )),
+        ),
+        several => {
+            // SAS and RAID before SATA, where servers have a CD drive or nothing; a card that dumps
+            // can be sent through here before others.
+            let likely = |function: &PciFunction| match network {
+                false => function.class != Some(0x0106),
+                true => driver(function, shown)
+                    .and_then(|name| stand_in::stand_in(function, name))
+                    .is_some_and(|found| catalogue::entry(found.kind).network),
+            };
+            let best = several
+                .iter()
+                .find(|(_, it)| likely(it))
+                .unwrap_or(&several[0]);
+            (
+                Some(*best.0),
+                Some(format!(
+                    "the files do not tell which of {} {what} adapters the dump goes through: this is \
+                     the first; another line can have `target: true`",
+                    several.len()
+                )),
+            )
+        }
+    }
+}
+
+/// Whether the dump target has an interrupt line of its own, as far as the files tell.
+pub(super) fn line_of(facts: &Facts, target: Option<PciAddress>) -> Option<Line> {
+    let target = target?;
+    // A message's number is in the same place while MSI is in use.
+    let line = |function: &PciFunction| {
+        let msi = function.msi.is_some_and(|msi| msi.enabled);
+        function.line.filter(|_| !msi)?.irq
+    };
+    let Some(own) = facts.functions.get(&target).and_then(line) else {
+        return Some(Line::Own);
+    };
+    let others = facts.functions.iter().filter(|(at, _)| **at != target);
+    let shared = others
+        .filter(|(_, it)| it.driver.is_some())
+        .any(|(_, it)| line(it) == Some(own));
+    let named = facts.interrupts.iter().map(|it| &it.value).any(|it| {
+        it.irq == own && matches!(it.kind, InterruptKind::Line(_)) && it.actions.len() > 1
+    });
+    (!shared && !named).then_some(Line::Own)
+}
