@@ -170,6 +170,30 @@ impl Region {
         }
     }
 
+    /// One that registers can decode.
+    ///
+    /// # Errors
+    /// The size is no power of two, or outside of what there can be.
+    pub fn new(size: Bytes, space: Space) -> Result<Self, RegionError> {
+        let (what, least, most) = match space {
+            Space::Ports => ("I/O", SMALLEST_PORTS, LARGEST_PORTS),
+            Space::Memory { wide: true, .. } => ("64-bit memory", SMALLEST_MEMORY, LARGEST_64),
+            Space::Memory { wide: false, .. } => ("32-bit memory", SMALLEST_MEMORY, LARGEST_32),
+        };
+        if !size.0.is_power_of_two() {
+            return Err(RegionError::Size(size));
+        }
+        match (least..=most).contains(&size.0) {
+            true => Ok(Self { size, space }),
+            false => Err(RegionError::Range {
+                what,
+                least: Bytes(least),
+                most: Bytes(most),
+                size,
+            }),
+        }
+    }
+
     /// In bytes.
     pub fn size(self) -> u64 {
         self.size.0
@@ -244,30 +268,12 @@ impl FromStr for Region {
             }
         }
         let size = size.ok_or_else(error)?;
-        if !size.0.is_power_of_two() {
-            return Err(RegionError::Size(size));
-        }
-        let (space, what, least, most) = match (ports, wide, prefetchable) {
-            (true, false, false) => (Space::Ports, "I/O", SMALLEST_PORTS, LARGEST_PORTS),
+        let space = match (ports, wide, prefetchable) {
+            (true, false, false) => Space::Ports,
             (true, _, _) => return Err(RegionError::Ports),
-            (false, wide, prefetchable) => {
-                let (what, most) = match wide {
-                    true => ("64-bit memory", LARGEST_64),
-                    false => ("32-bit memory", LARGEST_32),
-                };
-                let space = Space::Memory { wide, prefetchable };
-                (space, what, SMALLEST_MEMORY, most)
-            }
+            (false, wide, prefetchable) => Space::Memory { wide, prefetchable },
         };
-        match (least..=most).contains(&size.0) {
-            true => Ok(Self { size, space }),
-            false => Err(RegionError::Range {
-                what,
-                least: Bytes(least),
-                most: Bytes(most),
-                size,
-            }),
-        }
+        Self::new(size, space)
     }
 }
 
@@ -299,6 +305,51 @@ pub fn table_region(regions: &[Region], entries: u16) -> Option<(u8, u64)> {
         register += region.registers() as u8;
     }
     found
+}
+
+/// What QEMU's firmware has for all regions of a machine. It gives every region its place, and stops
+/// where it cannot. Below 4 GiB that is what neither the machine's memory nor the chipset has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    memory: Bytes,
+    ports: Bytes,
+}
+
+/// Regions that do not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the {what} of all devices together have room for {room}")]
+pub struct NoRoom {
+    what: &'static str,
+    room: Bytes,
+}
+
+impl Room {
+    /// Of a machine without devices.
+    pub const ALL: Self = Self {
+        memory: Bytes(768 * Bytes::MIB),
+        ports: Bytes(8 * Bytes::KIB),
+    };
+
+    /// What so many devices with these regions leave.
+    ///
+    /// # Errors
+    /// There is not so much.
+    pub fn without(mut self, regions: &[Region], devices: u64) -> Result<Self, NoRoom> {
+        for region in regions {
+            let (left, room, what) = match region.space {
+                Space::Ports => (&mut self.ports, Self::ALL.ports, "I/O regions"),
+                Space::Memory { wide: false, .. } => (
+                    &mut self.memory,
+                    Self::ALL.memory,
+                    "regions of 32-bit memory",
+                ),
+                Space::Memory { wide: true, .. } => continue,
+            };
+            let all = region.size().saturating_mul(devices);
+            left.0 = left.0.checked_sub(all).ok_or(NoRoom { what, room })?;
+        }
+        Ok(self)
+    }
 }
 
 /// Ports of a network card, each a function of its own: 1, 2 or 4.

@@ -6,6 +6,7 @@
 //! are left out: they decide nothing over kdump.
 
 mod bus;
+mod generic;
 mod row;
 mod target;
 
@@ -20,7 +21,7 @@ use super::asked::asked;
 use super::facts::{Facts, InterruptKind, PciAddress, PciFunction, PciId};
 use super::stand_in::{self, StandIn, driver};
 use crate::machine::catalogue;
-use crate::pci;
+use crate::pci::{self, Room};
 use crate::scenario::TableRule;
 use crate::scenario::model::{Device, DeviceKind};
 use crate::units::TableSize;
@@ -88,7 +89,12 @@ pub(super) fn devices(facts: &Facts, setting: &Setting<'_>) -> Result<Devices, I
         .values()
         .any(|function| function.driver.is_some());
     let (target, said) = target(facts, setting.network, shown);
-    let mut found = Found::default();
+    let mut found = Found {
+        units: Vec::new(),
+        rows: Vec::new(),
+        room: Room::ALL,
+        single: None,
+    };
     let mut groups: BTreeMap<(u32, u8, u8), Vec<One<'_>>> = BTreeMap::new();
     for (at, function) in &facts.functions {
         let driver = driver(function, shown);
@@ -138,10 +144,11 @@ fn each(facts: &Facts, driver: &str) -> Option<u16> {
     u16::try_from(each).ok().filter(|each| *each > 0)
 }
 
-#[derive(Default)]
 struct Found {
     units: Vec<Unit>,
     rows: Vec<Row>,
+    /// For the regions of what is only shown.
+    room: Room,
     /// A function with one vector, which no filler has alone: the next is filled together with it.
     single: Option<usize>,
 }
@@ -354,25 +361,6 @@ impl Found {
             self.unit(group, row, device, part.into());
             left = left.saturating_sub(part);
         }
-    }
-
-    fn generic(&mut self, group: usize, row: usize, these: &[One<'_>]) {
-        for one in these {
-            let function = one.function;
-            let mut device = Device::new(DeviceKind::Generic);
-            device.id = function.id.map(id);
-            device.subsystem = function.subsystem.map(id);
-            let class = function.class.filter(|class| *class != 0x0604);
-            device.class = class.map(|class| {
-                let [class, subclass] = class.to_be_bytes();
-                pci::Class::new(class, subclass, function.prog_if.unwrap_or(0))
-            });
-            device.rev = (function.revision > 0).then_some(pci::Revision(function.revision));
-            device.msix = function.msix.map(|msix| msix.size);
-            device.msi = function.msi.is_some();
-            self.unit(group, row, device, 0);
-        }
-        self.rows[row].lost = "it is on the bus, and nothing answers in it".to_owned();
     }
 
     fn unit(&mut self, group: usize, row: usize, device: Device, ours: u32) {

@@ -98,6 +98,11 @@ pub(super) fn device(device: &Device) -> String {
     part("subsystem", device.subsystem.map(|id| text(&id)));
     part("class", device.class.map(|class| text(&class)));
     part("rev", device.rev.map(|rev| text(&rev)));
+    let bars = device.bars.as_ref().map(|bars| {
+        let bars: Vec<String> = bars.iter().map(|bar| text(bar)).collect();
+        format!("[{}]", bars.join(", "))
+    });
+    part("bars", bars);
     part("msix", device.msix.map(|size| size.get().to_string()));
     part("msi", device.msi.then(|| "true".to_owned()));
     part("ports", device.ports.map(|ports| ports.get().to_string()));

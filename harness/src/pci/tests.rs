@@ -156,3 +156,20 @@ proptest! {
         let _ = text.parse::<Region>();
     }
 }
+
+#[test]
+fn room_below_4_gib_and_for_ports() {
+    let rest = |regions: &[&str], devices| {
+        let regions: Vec<Region> = regions.iter().map(|text| region(text)).collect();
+        Room::ALL.without(&regions, devices)
+    };
+    assert_eq!(rest(&["64G 64-bit prefetchable"], 30), Ok(Room::ALL));
+    assert!(rest(&["256M", "256 I/O"], 3).is_ok());
+    assert_eq!(
+        rest(&["256M"], 4).unwrap_err().to_string(),
+        "the regions of 32-bit memory of all devices together have room for 768M"
+    );
+    assert!(rest(&["256 I/O"], 32).is_ok());
+    assert!(rest(&["256 I/O"], 33).is_err());
+    assert!(rest(&["16M"], u64::MAX).is_err());
+}

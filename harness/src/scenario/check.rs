@@ -12,7 +12,7 @@ use crate::kdump::configuration::Configuration;
 use crate::kdump::crashkernel::Reserved;
 use crate::kdump::error::ConfigFile;
 use crate::kdump::flavour::Flavour;
-use crate::pci::Space;
+use crate::pci::Room;
 use crate::suggest;
 use crate::units::{Bytes, Slot};
 use crate::verdict::RuleBook;
@@ -424,30 +424,20 @@ fn targets(scenario: &Scenario, facts_of: FactsOf, found: &mut Vec<Problem>) {
     }
 }
 
-/// QEMU's firmware gives every region its place, and stops where it cannot. Below 4 GiB that is what
-/// neither the machine's memory nor the chipset has.
+/// All regions find a place.
 fn regions(devices: &[Device], found: &mut Vec<Problem>) {
-    const ROOM: Bytes = Bytes(768 * Bytes::MIB);
-    const PORTS: u64 = 8 * Bytes::KIB;
-    let (mut memory, mut ports) = (0u64, 0u64);
+    let mut room = Room::ALL;
     for (nth, device) in devices.iter().enumerate() {
-        for region in device.bars.iter().flatten() {
-            let all = region.size().saturating_mul(u64::from(device.count));
-            match region.space() {
-                Space::Ports => ports = ports.saturating_add(all),
-                Space::Memory { wide: false, .. } => memory = memory.saturating_add(all),
-                Space::Memory { wide: true, .. } => {}
+        let regions = device.bars.as_deref().unwrap_or_default();
+        match room.without(regions, device.count.into()) {
+            Ok(left) => room = left,
+            Err(none) => {
+                let help = "`64-bit` ones of memory lie above; leave out what nothing here needs";
+                let bars = device_path(nth).key("bars");
+                found.push(Problem::new(bars, none.to_string()).help(help));
+                return;
             }
         }
-        let (what, room) = match () {
-            () if memory > ROOM.0 => ("regions of 32-bit memory", ROOM),
-            () if ports > PORTS => ("I/O regions", Bytes(PORTS)),
-            () => continue,
-        };
-        let message = format!("the {what} of all devices together have room for {room}");
-        let help = "`64-bit` ones of memory lie above; leave out what nothing here needs";
-        found.push(Problem::new(device_path(nth).key("bars"), message).help(help));
-        return;
     }
 }
 

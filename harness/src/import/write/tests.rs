@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::import::facts::{
-    Capabilities, Distribution, Express, Line, Msi, Msix, PciAddress, PciFunction, PciId, Pin,
-    Routing, Source, Sourced, Vendor, Version,
+    Bar, BarKind, Capabilities, Distribution, Express, Line, Msi, Msix, PciAddress, PciFunction,
+    PciId, Pin, Routing, Source, Sourced, Vendor, Version,
 };
 use crate::import::read;
 use crate::kdump::commandline::last_value;
@@ -168,6 +168,79 @@ fn devices_without_a_driver_in_the_capture_kernel_are_left_out() {
         assert_eq!(of(&few, driver).stands, None, "{driver}");
     }
     assert_eq!(errors(&few.text), Vec::<String>::new());
+}
+
+/// What the drill's devices of no driver show, and what the comments above them say.
+fn shown(facts: &Facts) -> (Vec<String>, String) {
+    let mut facts = facts.clone();
+    if let Some(sysconfig) = &mut facts.kdump.sysconfig {
+        sysconfig.value = sysconfig
+            .value
+            .replace("nr_cpus=1", "nr_cpus=1 rd.driver.blacklist=hfi1");
+    }
+    let imported = written(&facts, &options());
+    assert_eq!(errors(&imported.text), Vec::<String>::new());
+    let lines = imported.text.lines().map(str::trim);
+    let lines = lines.filter(|line| line.contains("device: generic"));
+    // All but the slots, which are not theirs.
+    let lines = lines.map(|line| line.split(", slots").next().unwrap().to_owned());
+    (lines.collect(), imported.text.replace("\n    # ", " "))
+}
+
+#[test]
+fn what_nobody_models_shows_what_lspci_shows() {
+    let hfi = |facts: &mut Facts, change: &dyn Fn(&mut PciFunction)| {
+        let all = facts.functions.values_mut();
+        all.filter(|it| it.driver.as_deref() == Some("hfi1"))
+            .for_each(change);
+    };
+    let bar = |index, kind, size| Bar { index, kind, size };
+    let below = BarKind::Memory {
+        wide: false,
+        prefetchable: false,
+    };
+    let (lines, text) = shown(&report());
+    let as_there = "- {device: generic, id: \"8086:24f0\", subsystem: \"8086:24f0\", class: \"0208\", \
+                    rev: \"11\", bars: [\"64M 64-bit\"], msix: 256";
+    assert_eq!(lines, [as_there; 2]);
+    assert!(!text.contains("without its BARs"), "{text}");
+
+    let mut facts = report();
+    hfi(&mut facts, &|it| {
+        it.bars = vec![
+            bar(0, BarKind::Io, Some(Bytes(32))),
+            bar(1, below, Some(Bytes(256 * Bytes::MIB))),
+            bar(3, below, Some(Bytes(256 * Bytes::MIB))),
+            bar(6, below, Some(Bytes(Bytes::MIB))),
+        ];
+    });
+    let (lines, text) = shown(&facts);
+    assert!(
+        lines[0].contains("bars: [\"32 I/O\", \"256M\", \"256M\"]"),
+        "{lines:?}"
+    );
+    assert!(!lines[1].contains("bars"), "{lines:?}");
+    let no_room = "without its BARs: the regions of 32-bit memory of all devices together have room for \
+                   768M";
+    assert_eq!(text.matches(no_room).count(), 2, "{text}");
+
+    for (bars, why) in [
+        (vec![], "the files do not show them"),
+        (vec![bar(0, below, None)], "lspci does not show their sizes"),
+        (
+            vec![bar(0, below, Some(Bytes(4096)))],
+            "none holds the table of 256 entries",
+        ),
+        (
+            vec![bar(0, below, Some(Bytes(Bytes::GIB)))],
+            "a region of 32-bit memory has 16 to 256M, not 1G",
+        ),
+    ] {
+        hfi(&mut facts, &|it| it.bars.clone_from(&bars));
+        let (lines, text) = shown(&facts);
+        assert!(lines.iter().all(|line| !line.contains("bars")), "{lines:?}");
+        assert!(text.contains(&format!("without its BARs: {why}")), "{text}");
+    }
 }
 
 #[test]
@@ -350,6 +423,23 @@ fn address() -> impl Strategy<Value = PciAddress> {
     })
 }
 
+fn bar() -> impl Strategy<Value = Bar> {
+    let kind = prop_oneof![
+        Just(BarKind::Io),
+        (any::<bool>(), any::<bool>())
+            .prop_map(|(wide, prefetchable)| BarKind::Memory { wide, prefetchable }),
+    ];
+    let size = prop_oneof![
+        8 => (2..38_u32).prop_map(|power| Some(1 << power)),
+        1 => any::<Option<u64>>(),
+    ];
+    (0..=6_u8, kind, size).prop_map(|(index, kind, size)| Bar {
+        index,
+        kind,
+        size: size.map(Bytes),
+    })
+}
+
 fn function() -> impl Strategy<Value = PciFunction> {
     let ids = prop_oneof![
         Just((0x8086, 0x1572)),
@@ -394,50 +484,53 @@ fn function() -> impl Strategy<Value = PciFunction> {
             prop::option::of(0..64_u32),
             "\\PC{0,80}",
         ),
+        prop::collection::vec(bar(), 0..8),
     )
         .prop_map(
-            |((id, class, driver, vectors), (table, msi, shown, irq, description))| PciFunction {
-                source: Source {
-                    file: "lspci".into(),
-                    line: None,
-                },
-                description,
-                class: Some(class),
-                prog_if: None,
-                id: Some(PciId {
-                    vendor: id.0,
-                    device: id.1,
-                }),
-                subsystem: None,
-                revision: 1,
-                buses: None,
-                express: (class == 0x0604).then_some(Express::RootPort),
-                capabilities: match shown {
-                    true => Capabilities::Shown,
-                    false => Capabilities::Hidden,
-                },
-                msi: msi.map(|enabled| Msi {
-                    enabled,
-                    granted: 1,
-                    most: 8,
-                    maskable: false,
-                }),
-                msix: table.and_then(TableSize::new).map(|size| Msix {
-                    enabled: true,
-                    size,
-                    table: None,
-                    pending: None,
-                }),
-                line: irq.map(|irq| Line {
-                    pin: Some(Pin::A),
-                    irq: Some(irq),
-                }),
-                bars: Vec::new(),
-                sriov: None,
-                numa: None,
-                driver: driver.map(str::to_owned),
-                modules: Vec::new(),
-                vectors,
+            |((id, class, driver, vectors), (table, msi, shown, irq, description), bars)| {
+                PciFunction {
+                    source: Source {
+                        file: "lspci".into(),
+                        line: None,
+                    },
+                    description,
+                    class: Some(class),
+                    prog_if: None,
+                    id: Some(PciId {
+                        vendor: id.0,
+                        device: id.1,
+                    }),
+                    subsystem: None,
+                    revision: 1,
+                    buses: None,
+                    express: (class == 0x0604).then_some(Express::RootPort),
+                    capabilities: match shown {
+                        true => Capabilities::Shown,
+                        false => Capabilities::Hidden,
+                    },
+                    msi: msi.map(|enabled| Msi {
+                        enabled,
+                        granted: 1,
+                        most: 8,
+                        maskable: false,
+                    }),
+                    msix: table.and_then(TableSize::new).map(|size| Msix {
+                        enabled: true,
+                        size,
+                        table: None,
+                        pending: None,
+                    }),
+                    line: irq.map(|irq| Line {
+                        pin: Some(Pin::A),
+                        irq: Some(irq),
+                    }),
+                    bars,
+                    sriov: None,
+                    numa: None,
+                    driver: driver.map(str::to_owned),
+                    modules: Vec::new(),
+                    vectors,
+                }
             },
         )
 }
