@@ -59,6 +59,25 @@ fn a_file_is_not_overwritten_unless_it_is_to_be() {
 }
 
 #[test]
+fn no_scenario_of_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir(at("empty")).unwrap();
+    std::fs::write(at("notes.txt"), "Called the customer.\n").unwrap();
+    for (given, note) in [("empty", ""), ("notes.txt", "note: notes.txt: is none of")] {
+        let import = crashdrill(&["import", given, "-o", "case-2.yaml"], directory.path());
+        let said = String::from_utf8_lossy(&import.stderr);
+        assert_eq!(import.status.code(), Some(2), "{said}");
+        assert!(
+            said.starts_with(note) && said.contains("nothing here tells of a machine"),
+            "{said}"
+        );
+        assert!(!said.contains("is missing"), "{said}");
+        assert!(!at("case-2.yaml").exists());
+    }
+}
+
+#[test]
 fn the_drill_ends_as_the_machine_did() {
     let directory = tempfile::tempdir().unwrap();
     let report = report();

@@ -21,14 +21,15 @@ use crate::vectors::Kernel;
 /// what a file is, is told by what is in it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The scenario has what is known of the machine: its PCI functions, each as the closest device that there
-is, its kernel or the closest image, its crashkernel memory and kdump configuration. Comments say what
-was taken for what, and what is lost; the outcome of a drill says the latter, too. When the files show
-how kdump failed, `expect` says so, and `crashdrill run` whether the drill ends the same way.
+The scenario has what is known of the machine: its PCI functions, each as the closest device
+that there is, its kernel or the closest image, its crashkernel memory and kdump configuration.
+Comments say what was taken for what, and what is lost; the outcome of a drill says the latter,
+too. When the files show how kdump failed, `expect` says so, and `crashdrill run` whether the
+drill ends the same way.
 
 Serial numbers, hardware and IP addresses, host and user names and paths of keys are replaced by
-placeholders. Texts that are kept word for word are searched for what looks like one of these; read the
-scenario before you hand it on.
+placeholders. Texts that are kept word for word are searched for what looks like one of these;
+read the scenario before you hand it on.
 
 Examples:
   crashdrill import sosreport-*.tar.xz -o scenarios/case-1234.yaml --explain
@@ -37,7 +38,8 @@ Examples:
 
 Exit codes:
   0  the scenario was written
-  2  bad input: the command line, a machine that does not fit, an output file that is there
+  2  bad input: the command line, files that tell nothing of a machine, a machine that does not
+     fit, an output file that is there
   3  a file cannot be read or written")]
 pub(super) struct Import {
     /// Files, directories, archives.
@@ -80,8 +82,20 @@ impl Import {
             None => USUAL_NAME.to_owned(),
         };
         let facts = import::read(&self.paths).map_err(CliError::harness)?;
-        for note in &facts.notes {
+        let nothing = facts.is_empty();
+        // Of nothing everything is missing.
+        let notes = facts
+            .notes
+            .iter()
+            .filter(|note| !nothing || note.source.is_some());
+        for note in notes {
             eprintln!("note: {}", safe(&note.to_string()));
+        }
+        if nothing {
+            return Err(CliError::wrong(
+                "nothing here tells of a machine: no text of lspci, no kernel's log, nothing of /proc, \
+                 no configuration of kdump",
+            ));
         }
         let options = Options {
             name,
@@ -109,11 +123,12 @@ impl Import {
                 anstream::eprint!("{}", explained.unwrap_or_default());
             }
         }
-        if !self.keep_names && imported.replaced > 0 {
-            eprintln!(
-                "{} private names and numbers were replaced; read the scenario before you hand it on",
-                imported.replaced
-            );
+        if imported.replaced > 0 {
+            let what = match imported.replaced {
+                1 => "1 private name or number was replaced".to_owned(),
+                many => format!("{many} private names and numbers were replaced"),
+            };
+            eprintln!("{what}; read the scenario before you hand it on");
         }
         Ok(Status::Good)
     }

@@ -57,6 +57,9 @@ fn show(job: &Job) -> Result<(), CliError> {
         job.image.name,
         job.image.kernel.release
     );
+    if let Some(expect) = &job.drill.scenario.expect {
+        say!("expected         {expect}");
+    }
     say!("first kernel     {}", job.plan.machine.append);
     match &job.plan.boot {
         BootPlan::Direct(direct) => show_direct(job, direct),

@@ -370,9 +370,9 @@ impl Collected {
         interrupts::whose(&mut facts, &self.interfaces);
         facts.logs.sort_by_key(|log| log.kind);
         target::follow(&mut facts, &self.storage);
-        missing::missing(&mut facts);
         facts.notes.sort();
         facts.notes.dedup();
+        missing::missing(&mut facts);
         facts
     }
 }

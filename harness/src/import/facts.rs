@@ -298,6 +298,15 @@ impl fmt::Display for Note {
 }
 
 impl Facts {
+    /// No file told anything: there are notes at most.
+    pub fn is_empty(&self) -> bool {
+        let nothing = Self {
+            notes: self.notes.clone(),
+            ..Self::default()
+        };
+        *self == nothing
+    }
+
     /// The bridge right above a function: the one whose secondary bus it is on.
     pub fn bridge_above(&self, address: PciAddress) -> Option<PciAddress> {
         let mut all = self.functions.iter();

@@ -211,12 +211,15 @@ impl Gathered {
             return;
         }
         let left = MOST_OF_ALL.saturating_sub(self.bytes);
-        let (bytes, cut, error) = match error {
-            Some(_) => (head, true, None),
-            None => read_ends(head, plain, MOST_OF_ONE.min(left)),
+        let damaged = error.is_some();
+        let (bytes, cut, error) = match damaged {
+            true => (head, true, None),
+            false => read_ends(head, plain, MOST_OF_ONE.min(left)),
         };
         if let Some(error) = &error {
             self.note(path, unread(error));
+        } else if damaged {
+            // That is noted.
         } else if cut && left < MOST_OF_ONE {
             self.note(
                 path,

@@ -87,8 +87,12 @@ fn is_mostly_text(head: &[u8]) -> bool {
     noise < head.len() / 20
 }
 
+const DUMP: &str = "is a dump: `crashdrill vmcore --dmesg FILE` makes its log a text";
+
 /// Why a file that the user named is not read.
 pub(super) fn unwanted(head: &[u8]) -> &'static str {
+    // ET_CORE of <linux/elf.h>; programs are ELF, too.
+    let core = head.starts_with(b"\x7fELF") && head.get(16..18) == Some(&[4, 0]);
     match head {
         [] => "is empty",
         [b'P', b'K', 3, 4, ..] => "is a zip archive: unpack it, and name the directory",
@@ -99,9 +103,8 @@ pub(super) fn unwanted(head: &[u8]) -> &'static str {
         [b'L', b'P', b'K', b'S', b'H', b'H', b'R', b'H', ..] => {
             "is a systemd journal: `journalctl --file=FILE -k -o short-monotonic` makes a text of it"
         }
-        [b'K', b'D', b'U', b'M', b'P', ..] | [0x7f, b'E', b'L', b'F', ..] => {
-            "is a dump: `crashdrill vmcore --dmesg FILE` makes its log a text"
-        }
+        [b'K', b'D', b'U', b'M', b'P', ..] => DUMP,
+        _ if core => DUMP,
         _ => "is none of the texts that are known here: not read",
     }
 }
@@ -203,12 +206,18 @@ fn kdump_file(base: &str, lines: &[&str]) -> Option<Kind> {
         };
         written.iter().filter(is_one).count()
     };
+    // A shell's assignments; a text that quotes two is none of these files.
+    let name = |key: &str| {
+        let key = key.strip_prefix("export ").unwrap_or(key);
+        !key.is_empty() && key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    };
+    let assigns = 2 * keys(&name) > written.len();
     let tools = |key: &str| matches!(key, "USE_KDUMP" | "KDUMP_COREDIR" | "MAKEDUMP_ARGS");
-    if keys(&tools) > 0 || (base.starts_with("kdump-tools") && keys(&|_| true) > 0) {
+    if (assigns && keys(&tools) > 0) || (base.starts_with("kdump-tools") && keys(&|_| true) > 0) {
         return Some(Kind::KdumpTools);
     }
     let sysconfig = |key: &str| key.starts_with("KDUMP_") || key == "KEXEC_ARGS";
-    if keys(&sysconfig) > 1 {
+    if assigns && keys(&sysconfig) > 1 {
         return Some(Kind::SysconfigKdump);
     }
     let is_option = |line: &&&str| {

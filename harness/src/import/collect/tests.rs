@@ -260,3 +260,16 @@ proptest! {
         read_bytes("file", lines.join("\n").as_bytes());
     }
 }
+
+#[test]
+fn what_the_files_say_comes_before_what_they_lack() {
+    let facts = super::read_bytes("notes.txt", b"hello\n");
+    assert!(facts.is_empty());
+    assert!(facts.notes[0].source.is_some(), "{:?}", facts.notes);
+    assert!(
+        facts.notes[1].text.starts_with("no PCI devices"),
+        "{:?}",
+        facts.notes
+    );
+    assert!(!super::read_bytes("any", b"MemTotal:       16265876 kB\n").is_empty());
+}

@@ -63,7 +63,7 @@ pub(super) fn target(
                 Some(*best.0),
                 Some(format!(
                     "the files do not tell which of {} {what} adapters the dump goes through: this is \
-                     the first; another line can have `target: true`",
+                     a guess; another line can have `target: true`",
                     several.len()
                 )),
             )

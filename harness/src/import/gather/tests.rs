@@ -219,3 +219,14 @@ proptest! {
         prop_assert!(all.files.len() <= 2);
     }
 }
+
+#[test]
+fn one_note_on_a_text_that_ends_too_early() {
+    let packed = gzip(LSPCI.repeat(500).as_bytes());
+    let gathered = given("lspci.gz", &packed[..packed.len() - 12]);
+    assert_eq!(paths(&gathered), ["lspci.gz"]);
+    assert!(gathered.files[0].cut);
+    let notes = notes(&gathered);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("ends too early"), "{notes:?}");
+}

@@ -111,12 +111,24 @@ fn other_texts() {
         "hello, world\n",
         "path of the righteous man\n",
         "default route\n",
+        "Set\nKDUMP_COMMANDLINE_APPEND=\"nr_cpus=1\"\nKDUMP_BOOTDIR=/boot\nand try again,\nplease\n",
+        "What\nUSE_KDUMP=1\nmeans is\nin the manual\n",
         "#!/bin/sh\necho root=/dev/sda1\necho\necho\n",
     ] {
         assert_eq!(of("notes.txt", text), None, "{text}");
     }
     assert!(!is_wanted("vmlinuz", &[0; 4096]));
     assert!(unwanted(b"PK\x03\x04").contains("zip"));
+    let elf = |kind: u8| {
+        [
+            b"\x7fELF\x02\x01\x01".as_slice(),
+            &[0; 9],
+            &[kind, 0, 62, 0],
+        ]
+        .concat()
+    };
+    assert!(unwanted(&elf(4)).contains("is a dump"));
+    assert!(unwanted(&elf(3)).contains("none of the texts"));
 }
 
 #[test]
