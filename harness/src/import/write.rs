@@ -222,7 +222,8 @@ fn lost(decided: &Decided) -> Vec<String> {
     // What several have in common is said once.
     let mut alike: Vec<(&Row, Vec<String>)> = Vec::new();
     for row in &decided.devices.rows {
-        if row.stands.is_none() || row.lost.is_empty() {
+        // What is nobody's is said with the target.
+        if row.stands.is_none() || row.lost.is_empty() || row.at.is_empty() {
             continue;
         }
         let same = |(other, _): &&mut (&Row, Vec<String>)| {
@@ -258,7 +259,7 @@ fn lost(decided: &Decided) -> Vec<String> {
 /// `3b:00.0 to 3b:00.3`.
 fn places_of(row: &Row) -> String {
     match row.at.as_slice() {
-        [] => "no place".to_owned(),
+        [] => String::new(),
         [one] => one.short(),
         [first, .., last] => format!("{} to {}", first.short(), last.short()),
     }

@@ -42,12 +42,12 @@ pub(super) fn what(function: &PciFunction) -> String {
 }
 
 pub(super) fn comment(row: &Row) -> String {
-    let mut text = String::new();
-    match row.at.as_slice() {
-        [] => {}
-        [one] => text = format!("{} ", one.short()),
-        [first, .., last] => text = format!("{} to {} ", first.short(), last.short()),
-    }
+    let mut text = match row.at.as_slice() {
+        // The target that is made up, which is said of the target.
+        [] => return String::new(),
+        [one] => format!("{} ", one.short()),
+        [first, .., last] => format!("{} to {} ", first.short(), last.short()),
+    };
     text.push_str(&row.what);
     if let Some(driver) = &row.driver {
         text.push_str(&format!(", {driver}"));

@@ -327,6 +327,14 @@ fn files_that_say_nothing() {
         imported.text
     );
     assert_eq!(imported.expect, None);
+    // Said above its line, and in the outcome: once each.
+    assert_eq!(
+        imported.text.matches("made up").count(),
+        2,
+        "{}",
+        imported.text
+    );
+    assert!(imported.lost.iter().any(|lost| lost.contains("made up")));
 }
 
 #[test]
