@@ -308,10 +308,13 @@ pub fn table_region(regions: &[Region], entries: u16) -> Option<(u8, u64)> {
 }
 
 /// What QEMU's firmware has for all regions of a machine. It gives every region its place, and stops
-/// where it cannot. Below 4 GiB that is what neither the machine's memory nor the chipset has.
+/// where it cannot. Below 4 GiB that is what neither the machine's memory nor the chipset has; above
+/// it is what surely lies within 40 address bits, QEMU's usual (SeaBIOS 1.17 goes beyond them with
+/// eight regions of 64 GiB, and the kernel then has no place for any).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     memory: Bytes,
+    wide: Bytes,
     ports: Bytes,
 }
 
@@ -327,6 +330,7 @@ impl Room {
     /// Of a machine without devices.
     pub const ALL: Self = Self {
         memory: Bytes(768 * Bytes::MIB),
+        wide: Bytes(256 * Bytes::GIB),
         ports: Bytes(8 * Bytes::KIB),
     };
 
@@ -343,7 +347,9 @@ impl Room {
                     Self::ALL.memory,
                     "regions of 32-bit memory",
                 ),
-                Space::Memory { wide: true, .. } => continue,
+                Space::Memory { wide: true, .. } => {
+                    (&mut self.wide, Self::ALL.wide, "regions of 64-bit memory")
+                }
             };
             let all = region.size().saturating_mul(devices);
             left.0 = left.0.checked_sub(all).ok_or(NoRoom { what, room })?;
