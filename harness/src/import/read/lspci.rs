@@ -98,6 +98,12 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
             denied += 1;
             continue;
         }
+        // All of its configuration space reads as ones.
+        if line.starts_with("!!! Unknown header type 7f") {
+            let words = "the function does not answer: nothing of its interrupts is known";
+            all.notes.push(text.note(number, words));
+            continue;
+        }
         detail(line, function, &mut capability);
     }
     if denied > 0 {
