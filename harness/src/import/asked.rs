@@ -24,81 +24,126 @@ pub(super) fn capture(kernel: Kernel, commandline: &str, cpus: u16) -> Asking {
     }
 }
 
-/// Vectors that a driver takes on so many CPUs, where QEMU and crashdrill have no such device.
-enum Demand {
-    /// Always so many.
-    Always(u16),
-    /// One an online CPU up to `most`, and so many `more`.
-    PerCpu { most: u16, more: u16 },
+/// Queues of a network adapter whose driver leaves their number to the kernel (net/core/dev.c,
+/// `netif_get_num_default_rss_queues`): one in a capture kernel. That was seen in Linux 6.1; since
+/// when it is so was not, and 4.18 is taken for it as for [`knows_kdump`].
+fn default_queues(asking: Asking) -> u16 {
+    match knows_kdump(asking) {
+        true => 1,
+        false => asking.online.min(8),
+    }
 }
 
-use Demand::{Always, PerCpu};
+/// Whether drivers look for being in a capture kernel (`is_kdump_kernel`), as those below do in
+/// Linux 6.1. When each of them began to was not found; RHEL 8's kernel is taken for the first.
+fn knows_kdump(asking: Asking) -> bool {
+    asking.kernel.is(4, 18)
+}
 
-/// By the driver's name, with underscores: demand, and where that stands in the kernel's sources.
+/// A driver's name, with underscores, and the vectors that it takes.
+type Demand = (&'static str, fn(Asking) -> u16);
+
+/// Of drivers that neither QEMU nor crashdrill has a device for. Each was held against the sources
+/// of Linux 6.1 in the file that is named; what is said of older kernels without a file is not.
 /// Where a function behind it sets a limit that its files do not show (firmware, module parameters),
 /// this is the most.
-const DEMANDS: [(&str, Demand); 24] = [
-    // drivers/net/ethernet/intel/ixgbe/ixgbe_lib.c, ixgbe_acquire_msix_vectors: queues, and
-    // NON_Q_VECTORS.
-    ("ixgbe", PerCpu { most: 63, more: 1 }),
-    // drivers/net/ethernet/intel/ice/ice_main.c, ice_ena_msix_range: LAN queues and as many for
-    // RDMA would be two a CPU; a kernel without irdma takes the LAN's, the control and the flow
-    // director's.
-    ("ice", PerCpu { most: 256, more: 2 }),
-    // drivers/net/ethernet/broadcom/bnx2x/bnx2x_cmn.c, bnx2x_enable_msix: queues
-    // (netif_get_num_default_rss_queues), slow path, CNIC.
-    ("bnx2x", PerCpu { most: 8, more: 2 }),
-    // drivers/net/ethernet/broadcom/bnxt/bnxt.c, bnxt_init_msix: completion rings.
-    ("bnxt_en", PerCpu { most: 8, more: 0 }),
-    // drivers/net/ethernet/broadcom/tg3.c, tg3_enable_msix: one more than queues where there are
-    // several; a CPU alone has one.
-    ("tg3", PerCpu { most: 5, more: 0 }),
-    // drivers/net/ethernet/broadcom/bnx2.c, bnx2_setup_int_mode.
-    ("bnx2", PerCpu { most: 8, more: 1 }),
-    // drivers/net/ethernet/mellanox/mlx5/core/eq.c (main.c up to 5.0): completion queues and
-    // MLX5_EQ_VEC_COMP_BASE, four up to 5.2.
+const DEMANDS: [Demand; 24] = [
+    // drivers/net/ethernet/intel/ixgbe/ixgbe_lib.c, ixgbe_acquire_msix_vectors: queues, at most
+    // IXGBE_MAX_FDIR_INDICES and online CPUs, and NON_Q_VECTORS.
+    ("ixgbe", |asking| asking.online.min(63) + 1),
+    // drivers/net/ethernet/intel/ice/ice_main.c, ice_ena_msix_range: one miscellaneous, two for the
+    // flow director, one for switchdev, a CPU's queue; and for RDMA, where the card has it, a CPU's
+    // and ICE_RDMA_NUM_AEQ_MSIX, whether irdma is there or not. Before RDMA (5.14) without that.
+    ("ice", |asking| match asking.kernel.is(5, 14) {
+        true => asking.online.saturating_mul(2).saturating_add(8),
+        false => asking.online.saturating_add(2),
+    }),
+    // drivers/net/ethernet/broadcom/bnx2x/bnx2x_cmn.c, bnx2x_calc_num_queues, bnx2x_enable_msix:
+    // queues, slow path, CNIC.
+    ("bnx2x", |asking| default_queues(asking) + 2),
+    // drivers/net/ethernet/broadcom/bnxt/bnxt.c, bnxt_set_dflt_rings, bnxt_init_msix: shared rings.
+    // Old firmware that cannot reserve rings has all that the function has.
+    ("bnxt_en", default_queues),
+    // drivers/net/ethernet/broadcom/tg3.c, tg3_irq_count: one more than queues (TG3_RSS_MAX_NUM_QS)
+    // where there are several.
+    ("tg3", |asking| match default_queues(asking).min(4) {
+        1 => 1,
+        queues => queues + 1,
+    }),
+    // drivers/net/ethernet/broadcom/bnx2.c, bnx2_setup_int_mode, bnx2_enable_msix: one more than
+    // queues, at most RX_MAX_RINGS, and CNIC.
+    ("bnx2", |asking| (default_queues(asking) + 1).min(8) + 1),
+    // drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c, mlx5_irq_table_create: a CPU's completion
+    // queue for the function's one port, and one for all else; subfunctions are not counted. Up to
+    // 5.2 MLX5_EQ_VEC_COMP_BASE, in main.c and eq.c: three, and four with page faults.
+    ("mlx5_core", |asking| {
+        let base = if asking.kernel.is(5, 3) { 1 } else { 4 };
+        asking.online.saturating_add(base)
+    }),
+    // drivers/net/ethernet/mellanox/mlx4/main.c, mlx4_enable_msi_x: for each of two ports, and one
+    // for events; MAX_MSIX.
+    ("mlx4_core", |asking| asking.online.min(63) * 2 + 1),
+    // drivers/net/ethernet/emulex/benet/be_main.c, be_get_resources, be_msix_enable; without RoCE.
+    ("be2net", default_queues),
+    // drivers/net/ethernet/chelsio/cxgb4/cxgb4_main.c, cfg_queues, enable_msix: queues of four ports
+    // (MAX_ETH_QSETS together), one each in a capture kernel, and EXTRA_VECS.
+    ("cxgb4", |asking| match knows_kdump(asking) {
+        true => 6,
+        false => asking.online.min(8) * 4 + 2,
+    }),
+    // drivers/net/ethernet/cisco/enic/enic_main.c, enic_set_intr_mode, enic_kdump_kernel_config:
+    // queues of both directions as the adapter is configured (ENIC_RQ_MAX, ENIC_WQ_MAX), in a capture
+    // kernel one each; errors, notices.
+    ("enic", |asking| if knows_kdump(asking) { 4 } else { 18 }),
+    // drivers/net/ethernet/qlogic/qed/qed_main.c, qed_slowpath_setup_int: fast path and slow path,
+    // once more on adapters with two engines; outside of a capture kernel all status blocks.
     (
-        "mlx5_core",
-        PerCpu {
-            most: 1024,
-            more: 4,
-        },
+        "qede",
+        |asking| if knows_kdump(asking) { 2 } else { u16::MAX },
     ),
-    // drivers/net/ethernet/mellanox/mlx4/main.c, mlx4_enable_msi_x: for one port; one for events.
-    ("mlx4_core", PerCpu { most: 64, more: 1 }),
-    // drivers/net/ethernet/emulex/benet/be_main.c, be_msix_enable.
-    ("be2net", PerCpu { most: 16, more: 0 }),
-    // drivers/net/ethernet/chelsio/cxgb4/cxgb4_main.c, enable_msix: EXTRA_VECS.
-    ("cxgb4", PerCpu { most: 32, more: 2 }),
-    // drivers/net/ethernet/cisco/enic/enic_main.c, enic_set_intr_mode: queues of both directions, one
-    // for errors, one for notices.
-    ("enic", PerCpu { most: 8, more: 3 }),
-    // drivers/net/ethernet/qlogic/qede/qede_main.c, drivers/net/ethernet/qlogic/qed/qed_main.c: fast
-    // path and slow path.
-    ("qede", PerCpu { most: 16, more: 1 }),
-    // drivers/scsi/hpsa.c, hpsa_interrupt_mode: MAX_REPLY_QUEUES, not more than online CPUs.
-    ("hpsa", PerCpu { most: 64, more: 0 }),
-    // drivers/scsi/smartpqi/smartpqi_init.c, pqi_enable_msix_interrupts.
-    ("smartpqi", PerCpu { most: 64, more: 0 }),
-    // drivers/scsi/aacraid/comminit.c, aac_define_int_mode: AAC_MAX_MSIX.
-    ("aacraid", PerCpu { most: 32, more: 0 }),
-    // drivers/scsi/qla2xxx/qla_isr.c, qla24xx_enable_msix: QLA_BASE_VECTORS and a queue pair.
-    ("qla2xxx", PerCpu { most: 64, more: 2 }),
-    // drivers/scsi/lpfc/lpfc_init.c, lpfc_sli4_enable_msix.
-    ("lpfc", PerCpu { most: 128, more: 0 }),
-    // drivers/scsi/isci/init.c, isci_setup_interrupts: SCI_NUM_MSI_X_INT, two a controller.
-    ("isci", Always(2)),
+    // drivers/scsi/hpsa.c, hpsa_interrupt_mode: MAX_REPLY_QUEUES (hpsa_cmd.h). The kernel spreads
+    // them over possible CPUs (kernel/irq/affinity.c); before 4.10 the driver counted online ones.
+    ("hpsa", |asking| match asking.kernel.is(4, 10) {
+        true => asking.possible.min(64),
+        false => asking.online.min(64),
+    }),
+    // drivers/scsi/smartpqi/smartpqi_init.c, pqi_calculate_queue_resources: PQI_MAX_QUEUE_GROUPS.
+    ("smartpqi", |asking| match asking.reset_devices {
+        true => 1,
+        false => asking.online.min(64),
+    }),
+    // drivers/scsi/aacraid/comminit.c, aac_define_int_mode: AAC_MAX_MSIX; the interrupt line where it
+    // would be one.
+    ("aacraid", |asking| match asking.online.min(32) {
+        1 => 0,
+        vectors => vectors,
+    }),
+    // drivers/scsi/qla2xxx/qla_isr.c, qla24xx_enable_msix: QLA_BASE_VECTORS and a CPU's queue pair,
+    // of which a capture kernel has none (qla_os.c, qla2x00_probe_one).
+    ("qla2xxx", |asking| match knows_kdump(asking) {
+        true => 2,
+        false => asking.online.saturating_add(2),
+    }),
+    // drivers/scsi/lpfc/lpfc_attr.c, lpfc_get_cfgparam: a present CPU's, at most
+    // LPFC_IRQ_CHANN_MAX. Before 5.1, and RHEL 8, LPFC_FCP_IO_CHAN_DEF (lpfc_sli4.h of those).
+    ("lpfc", |asking| match knows_kdump(asking) {
+        true => asking.possible.min(256),
+        false => asking.online.min(4),
+    }),
+    // drivers/scsi/isci/init.c, isci_setup_interrupts: SCI_NUM_MSI_X_INT for each of two controllers;
+    // parts with four ports have one.
+    ("isci", |_| 4),
     // drivers/dma/ioat/init.c, ioat_dma_setup_interrupts: one a channel, and a function has one.
-    ("ioatdma", Always(1)),
+    ("ioatdma", |_| 1),
     // drivers/misc/mei/pci-me.c, mei_me_probe.
-    ("mei_me", Always(1)),
-    // sound/pci/hda/hda_intel.c.
-    ("snd_hda_intel", Always(1)),
-    // drivers/gpu/drm/i915, one message.
-    ("i915", Always(1)),
-    // drivers/misc/hpilo.c and drivers/watchdog/hpwdt.c have the line alone.
-    ("hpilo", Always(0)),
-    ("hpwdt", Always(0)),
+    ("mei_me", |_| 1),
+    // sound/pci/hda/hda_intel.c, azx_first_init.
+    ("snd_hda_intel", |_| 1),
+    // drivers/gpu/drm/i915/i915_driver.c, i915_driver_hw_probe.
+    ("i915", |_| 1),
+    // drivers/misc/hpilo.c has the line; drivers/watchdog/hpwdt.c comes with NMIs.
+    ("hpilo", |_| 0),
+    ("hpwdt", |_| 0),
 ];
 
 /// Vectors that this driver of a function asks for; an interrupt line is none. `first` is what it has
@@ -122,8 +167,7 @@ pub(super) fn asked(
         (None, None) => u16::MAX,
     };
     let wanted = match known {
-        Some((_, Always(vectors))) => *vectors,
-        Some((_, PerCpu { most, more })) => asking.online.min(*most) + more,
+        Some((_, demand)) => demand(asking),
         // Nobody knows its driver: as in the first kernel, or, where that is not known either, the
         // whole table.
         None => match (first, table, function.msi) {

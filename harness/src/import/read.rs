@@ -26,7 +26,7 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The lines with their numbers, without what ends them. Mail's `> ` is not the text's.
+    /// The lines with their numbers, without what ends them.
     pub(super) fn lines(&self) -> impl Iterator<Item = (u32, &'a str)> + use<'a> {
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(self.text);
         (self.first..).zip(text.lines().map(str::trim_end))
@@ -72,7 +72,19 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(rest.split_once(after)?.0)
 }
 
+/// A line without the marks of mails that quote it: `> >> \tSubsystem: …`.
+fn unquoted(line: &str) -> &str {
+    let mut rest = line;
+    while let Some(quoted) = rest.trim_start_matches(' ').strip_prefix('>') {
+        rest = quoted.strip_prefix(' ').unwrap_or(quoted);
+    }
+    rest
+}
+
 /// As the kernel calls a module: with underscores.
 fn module(name: &str) -> String {
     name.replace('-', "_")
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,11 +128,11 @@ pub(super) fn kind(name: &str, text: &str) -> Option<Kind> {
     if let Some(kind) = kdump_file(base, &lines) {
         return Some(kind);
     }
-    if first.starts_with("-[") || first.starts_with("-+-[") {
-        return Some(Kind::LspciTree);
-    }
     if has(Form::Function) && !has(Form::Stamped) {
         return Some(Kind::Lspci);
+    }
+    if has(Form::Tree) {
+        return Some(Kind::LspciTree);
     }
     if has(Form::CpuHeader) && has(Form::Interrupt) {
         return Some(Kind::Interrupts);
@@ -267,7 +267,8 @@ macro_rules! patterns {
 }
 
 patterns! {
-    Function = r"^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [^ ]";
+    Function = r"^[> \t]*([0-9a-f:./]+/)?([0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [^ ]";
+    Tree = r"^[> \t]*-(\+-)?\[([0-9a-f]{4,8}:)?[0-9a-f]{2}(-[0-9a-f]{2})?\]-";
     CpuHeader = r"^ *CPU0( +CPU[0-9]+)* *$";
     Interrupt = r"^ *[0-9]+: +[0-9]+";
     Processor = r"^processor[ \t]*: *[0-9]+$";

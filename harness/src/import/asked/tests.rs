@@ -47,23 +47,48 @@ fn of(driver: &str, release: &str, line: &str) -> u16 {
 
 #[test]
 fn by_the_cpus_of_the_capture_kernel() {
-    for (driver, one, four) in [
-        ("ixgbe", 2, 5),
-        ("bnx2x", 3, 6),
-        ("hpsa", 1, 4),
-        ("smartpqi", 1, 4),
-        ("isci", 2, 2),
+    for (driver, release, one, four) in [
+        ("ixgbe", "6.1.0", 2, 5),
+        ("ice", "6.1.0", 10, 16),
+        ("ice", "4.18.0", 3, 6),
+        ("bnx2x", "3.10.0-693", 3, 6),
+        ("tg3", "3.10.0-693", 1, 5),
+        ("bnx2", "3.10.0-693", 3, 6),
+        ("mlx5_core", "3.10.0-693", 5, 8),
+        ("mlx5_core", "6.1.0", 2, 5),
+        ("mlx4_core", "6.1.0", 3, 9),
+        ("cxgb4", "3.10.0-693", 6, 18),
+        ("hpsa", "3.10.0-693", 1, 4),
+        ("smartpqi", "4.18.0", 1, 4),
+        ("aacraid", "6.1.0", 0, 4),
+        ("lpfc", "3.10.0-693", 1, 4),
+        ("qla2xxx", "3.10.0-693", 3, 6),
+        // In a capture kernel one queue, whatever the CPUs.
+        ("bnx2x", "6.1.0", 3, 3),
+        ("bnxt_en", "6.1.0", 1, 1),
+        ("tg3", "6.1.0", 1, 1),
+        ("be2net", "6.1.0", 1, 1),
+        ("cxgb4", "6.1.0", 6, 6),
+        ("enic", "6.1.0", 4, 4),
+        ("qede", "6.1.0", 2, 2),
+        ("qla2xxx", "6.1.0", 2, 2),
+        // Not the CPUs', but the adapter's.
+        ("qede", "3.10.0-693", 64, 64),
+        ("isci", "6.1.0", 4, 4),
         // As in the first kernel, whatever the CPUs.
-        ("unknown", 40, 40),
+        ("unknown", "6.1.0", 40, 40),
     ] {
-        assert_eq!(of(driver, "4.18.0", "nr_cpus=1"), one, "{driver}");
-        assert_eq!(of(driver, "4.18.0", "nr_cpus=4"), four, "{driver}");
+        assert_eq!(of(driver, release, "nr_cpus=1"), one, "{driver}");
+        assert_eq!(of(driver, release, "nr_cpus=4"), four, "{driver}");
         // maxcpus= leaves CPUs possible, but drivers here count those that run.
-        assert_eq!(of(driver, "4.18.0", "maxcpus=1"), one, "{driver}");
+        assert_eq!(of(driver, release, "maxcpus=1"), one, "{driver}");
     }
     // A queue a possible CPU.
-    assert_eq!(of("nvme", "4.18.0", "nr_cpus=1"), 2);
-    assert_eq!(of("nvme", "4.18.0", "maxcpus=1"), 33);
+    for (driver, vectors) in [("nvme", 33), ("hpsa", 32), ("lpfc", 32)] {
+        assert_eq!(of(driver, "4.18.0", "nr_cpus=1"), vectors - 31, "{driver}");
+        assert_eq!(of(driver, "4.18.0", "maxcpus=1"), vectors, "{driver}");
+    }
+    assert_eq!(of("smartpqi", "4.18.0", "nr_cpus=4 reset_devices"), 1);
     // The same rules as a plan has.
     assert_eq!(of("i40e", "3.10.0-693", "nr_cpus=1"), 11);
     assert_eq!(of("i40e", "6.1", "nr_cpus=1"), 3);

@@ -3,13 +3,14 @@
 //! The forms are those of pciutils 3.0 to 3.13 (lspci.c, ls-caps.c, ls-ecaps.c). A function that
 //! is shown twice, as RHEL 6's sosreports do, is put together.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::facts::{
     Bar, BarKind, Buses, Capabilities, Express, InBar, Line, Msi, Msix, Note, PciAddress,
     PciFunction, PciId, Pin,
 };
-use super::{Text, between, leading, module};
+use super::{Text, between, leading, module, unquoted};
 use crate::units::{Bytes, TableSize};
 
 /// Functions that are kept: 256 buses have 65536, no machine has a tenth of that.
@@ -56,8 +57,18 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
     let mut capability = Capability::Other;
     let mut flat = false;
     let mut denied = 0;
-    for (number, line) in text.lines() {
-        let line = line.trim_start_matches("> ");
+    let unquoted = text.lines().map(|(number, line)| (number, unquoted(line)));
+    let mut lines = unquoted.peekable();
+    while let Some((number, line)) = lines.next() {
+        let mut whole = Cow::Borrowed(line);
+        let mut above = line;
+        while let Some((_, rest)) = lines.next_if(|(_, line)| is_rest(above, line)) {
+            let joined = whole.to_mut();
+            joined.push(' ');
+            joined.push_str(rest);
+            above = rest;
+        }
+        let line: &str = &whole;
         if let Some((address, rest)) = head(line) {
             if all.functions.len() == MOST_FUNCTIONS && !all.functions.contains_key(&address) {
                 let text = text.note(number, "more PCI functions than any machine has: not read");
@@ -87,6 +98,12 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
             denied += 1;
             continue;
         }
+        // All of its configuration space reads as ones.
+        if line.starts_with("!!! Unknown header type 7f") {
+            let words = "the function does not answer: nothing of its interrupts is known";
+            all.notes.push(text.note(number, words));
+            continue;
+        }
         detail(line, function, &mut capability);
     }
     if denied > 0 {
@@ -99,13 +116,34 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
     all
 }
 
-/// `3b:00.0 ` or `0000:3b:00.0 ` at the beginning of a line.
+/// Whether a line is the rest of the one above, which a mail program broke because the next word did
+/// not fit.
+fn is_rest(above: &str, line: &str) -> bool {
+    /// Mails have lines of 72 to 80 characters; a tab counts as one or as eight.
+    const FULL: usize = 66;
+    const MOST: usize = 80;
+    let fits = |word: &str| above.len() + 1 + word.len() < FULL;
+    let begins = line.split_whitespace().next();
+    begins.is_some_and(|word| !fits(word))
+        && above.len() <= MOST
+        && !above.ends_with([')', ']'])
+        && !line.starts_with([' ', '\t'])
+        // A prompt.
+        && !line.contains('@')
+        && !is_detail(line)
+        && head(line).is_none()
+}
+
+/// `3b:00.0 ` or `0000:3b:00.0 ` at the beginning of a line, which may be indented as a whole paste
+/// is. `-PP` has the bridges in front: `0000:3a:00.0/3b:00.0 `.
 fn head(line: &str) -> Option<(PciAddress, &str)> {
-    let (address, rest) = line.split_once(' ')?;
-    if !(7..=16).contains(&address.len()) {
-        return None;
+    let (path, rest) = line.trim_start().split_once(' ')?;
+    let (bridges, address) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut address: PciAddress = address.parse().ok()?;
+    if let Some(root) = bridges.split('/').next().filter(|root| !root.is_empty()) {
+        address.domain = root.parse::<PciAddress>().ok()?.domain;
     }
-    Some((address.parse().ok()?, rest.trim()))
+    Some((address, rest.trim()))
 }
 
 /// Behind the address: `Ethernet controller [0200]: Intel Corporation Ethernet Controller X710 for

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::facts::{Buses, PciAddress, PciId};
-use super::Text;
+use super::{Text, unquoted};
 use crate::units::Slot;
 
 /// A function of the tree.
@@ -33,6 +33,7 @@ pub(in super::super) fn read(text: &Text<'_>) -> BTreeMap<PciAddress, Node> {
     // Domain and bus of the branches that begin in a column; none above the roots.
     let mut branches: BTreeMap<usize, Option<(u32, u8)>> = BTreeMap::new();
     for (line, drawn) in text.lines() {
+        let drawn = unquoted(drawn);
         let bytes = drawn.as_bytes();
         let start = bytes.iter().position(|byte| !b" |".contains(byte));
         let Some(mut at) = start else { continue };

@@ -242,6 +242,39 @@ fn twice_and_damaged() {
     assert_eq!(prose[&at("3b:00.0")].msix, None);
 }
 
+/// A mail breaks lines where the next word does not fit; nothing else below a long line is its rest.
+#[test]
+fn broken_lines() {
+    const CARD: &str = "11:00.0 Ethernet controller [0200]: Intel Corporation Ethernet Network";
+    let id = |below: &str| functions(&format!("{CARD}\n{below}\n"))[&at("11:00.0")].clone();
+    let card = id("Controller E810-C for QSFP [8086:1592] (rev 02)");
+    assert_eq!(card.id.unwrap().to_string(), "8086:1592");
+    assert!(
+        card.description
+            .ends_with("Network Controller E810-C for QSFP")
+    );
+    for other in ["root@db7:~# uname -n", "", "11:00.1 Ethernet controller: X"] {
+        assert!(
+            id(other).description.ends_with("Ethernet Network"),
+            "{other}"
+        );
+    }
+    // Of 81 characters: no mail program's.
+    let long = format!("{CARD} {}\nroot\n", "x".repeat(81 - CARD.len()));
+    assert!(functions(&long)[&at("11:00.0")].description.ends_with('x'));
+}
+
+/// `-PP`, whose paths have the domain in front.
+#[test]
+fn paths_of_bridges() {
+    let all = functions(
+        "16:01.0/17:00.0 0200: 8086:1592\n10000:e0:06.0/e1:00.0 0108: 15b7:5009\n\
+         x/18:00.0 0200: 8086:1592\n16:01.0/00.0 0200: 8086:1592\n",
+    );
+    let places: Vec<String> = all.keys().map(PciAddress::to_string).collect();
+    assert_eq!(places, ["0000:17:00.0", "10000:e1:00.0"]);
+}
+
 #[test]
 fn impossible_numbers() {
     let all = functions(
