@@ -2,7 +2,7 @@
 //! `vfio-user-pci` puts it on the guest's bus.
 //!
 //! A [`Model`] is what one kind of device does when its registers are read and written; everything
-//! else is common: [`wire`] and [`server`] speak to QEMU, [`ConfigSpace`] is what the guest finds on
+//! else is common: [`wire`] and its server speak to QEMU, [`ConfigSpace`] is what the guest finds on
 //! the bus, and [`Bus`] is what a device can do by itself, DMA and interrupts.
 
 mod bus;
