@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crashdrill::device::{Devices, Function, Generic, Identity};
+use crashdrill::device::{Devices, Function, Generic};
 
 use super::{Failure, figure, median};
 
@@ -28,15 +28,7 @@ const ACCESS: usize = 16;
 const REGISTER: [u8; 4] = [0; 4];
 
 pub(crate) fn measure() -> Result<(), Failure> {
-    let identity = Identity {
-        vendor: 0x1af4,
-        device: 0x10f0,
-        subvendor: 0,
-        subdevice: 0,
-        class: 0xff_0000,
-        revision: 0,
-    };
-    let config = Generic::config(&identity, None, 64, false);
+    let config = Generic::config(&Generic::USUAL, None, 64, false);
     let function = Function::new(Box::new(Generic), config);
     let devices = Devices::start(vec![("generic".to_owned(), function)])?;
     let name = devices.names().next().ok_or("no device")?;

@@ -2,19 +2,11 @@ use super::*;
 use crate::import::facts::{Msi, Msix, PciFunction, Source};
 
 fn function(driver: &str, table: Option<u16>, msi: bool) -> PciFunction {
+    let source = Source {
+        file: "lspci".into(),
+        line: None,
+    };
     PciFunction {
-        source: Source {
-            file: "lspci".into(),
-            line: None,
-        },
-        description: String::new(),
-        class: None,
-        prog_if: None,
-        id: None,
-        subsystem: None,
-        revision: 0,
-        buses: None,
-        express: None,
         capabilities: Capabilities::Shown,
         msi: msi.then_some(Msi {
             enabled: true,
@@ -28,13 +20,8 @@ fn function(driver: &str, table: Option<u16>, msi: bool) -> PciFunction {
             table: None,
             pending: None,
         }),
-        line: None,
-        bars: Vec::new(),
-        sriov: None,
-        numa: None,
         driver: Some(driver.to_owned()),
-        modules: Vec::new(),
-        vectors: None,
+        ..PciFunction::new(source)
     }
 }
 
