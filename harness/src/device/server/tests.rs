@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
 use super::*;
 use crate::device::wire::{HEADER, MAX_DESCRIPTORS};
-use crate::device::{Bar, Bus, ConfigSpace, Identity, Model, MsiXLayout};
+use crate::device::{Bar, Bus, ConfigSpace, Generic, Model, MsiXLayout};
 use crate::machine::fd_path;
 
 /// For what comes at once or never.
@@ -84,14 +84,6 @@ impl Model for Probe {
 }
 
 fn probe() -> Function {
-    let identity = Identity {
-        vendor: 0x1af4,
-        device: 0x10f0,
-        subvendor: 0,
-        subdevice: 0,
-        class: 0xff_0000,
-        revision: 0,
-    };
     let bar = Bar::Memory64 {
         size: 8192,
         prefetchable: false,
@@ -102,7 +94,7 @@ fn probe() -> Function {
         table: 4096,
         pending: 4096 + 1024,
     };
-    let config = ConfigSpace::new(&identity, &[(0, bar)]).with_msix(0x40, layout);
+    let config = ConfigSpace::new(&Generic::USUAL, &[(0, bar)]).with_msix(0x40, layout);
     Function::new(Box::new(Probe::default()), config)
 }
 
@@ -263,11 +255,20 @@ fn end(devices: Devices) -> Result<Vec<String>, String> {
     let (tell, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || tell.send(devices.end()));
     let result = ended.recv_timeout(SOON).expect("it does not end");
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let left: Vec<String> = threads
-        .flat_map(|task| std::fs::read_to_string(task.path().join("comm")))
-        .filter(|name| names.iter().any(|own| own == name.trim()))
-        .collect();
+    // A thread that has been joined is listed until the kernel has buried it (mm_release wakes the
+    // joiner first).
+    let begin = std::time::Instant::now();
+    let left = loop {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let left: Vec<String> = threads
+            .flat_map(|task| std::fs::read_to_string(task.path().join("comm")))
+            .filter(|name| names.iter().any(|own| own == name.trim()))
+            .collect();
+        if left.is_empty() || begin.elapsed() > SOON {
+            break left;
+        }
+        std::thread::yield_now();
+    };
     assert!(left.is_empty(), "{left:?}");
     match result {
         Ok(notes) => Ok(notes.into_iter().flat_map(|(_, notes)| notes).collect()),
