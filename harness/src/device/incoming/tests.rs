@@ -123,3 +123,26 @@ fn cut_off() {
         assert!(Incoming::new(&theirs).next().unwrap().is_none());
     }
 }
+
+/// A device that nobody talks to must not take the CPU that the guest runs on.
+#[test]
+fn what_does_not_come_is_waited_for_asleep() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        tell.send(nix::unistd::gettid()).unwrap();
+        let mut incoming = Incoming::new(&theirs);
+        incoming.next().unwrap().unwrap().header
+    });
+    let stat = format!("/proc/self/task/{}/stat", told.recv().unwrap());
+    let begin = Instant::now();
+    // proc_pid_stat(5): the state comes after the name, S for one that waits.
+    while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it never sleeps");
+        thread::yield_now();
+    }
+    let bytes = message(7, 3);
+    send(&ours, &bytes, &[]);
+    let header = Header::parse(bytes.first_chunk().unwrap()).unwrap();
+    assert_eq!(reader.join().unwrap(), header);
+}
