@@ -3,6 +3,7 @@
 
 mod config;
 mod message;
+mod monitor;
 mod ports;
 mod read;
 
@@ -13,7 +14,8 @@ use serde::Serialize;
 
 pub use config::{CONFIG_SIZE, Config, Msi, MsiX};
 pub use message::{Destination, ENTRY_SIZE, Entry, Message};
-pub use read::{CensusError, take};
+pub use monitor::CensusError;
+pub use read::take;
 
 use crate::scenario::model::Chipset;
 use crate::units::Slot;

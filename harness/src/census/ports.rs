@@ -1,9 +1,9 @@
 //! The configuration space of a machine without PCI Express, read as its CPU would: through the two
 //! ports of configuration mechanism #1 (PCI Local Bus Specification 3.0, 3.2.2.3.2).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::read::{CensusError, LIMIT, not_understood};
+use super::monitor::{CensusError, ask, not_understood};
 use super::{Address, CONFIG_SIZE};
 use crate::machine::Qmp;
 use crate::units::Slot;
@@ -86,12 +86,7 @@ fn write(port: u16, value: u32) -> String {
 /// Gives what was read, in the order of the commands.
 async fn execute(qmp: &mut Qmp, commands: Vec<String>) -> Result<Vec<u32>, CensusError> {
     let reads = commands.iter().filter(|it| it.starts_with('i')).count();
-    let commands = commands
-        .into_iter()
-        .map(|command| json!({ "command-line": command }));
-    let answers = qmp
-        .execute_many("human-monitor-command", commands.collect(), LIMIT)
-        .await?;
+    let answers = ask(qmp, commands).await?;
     let values: Vec<u32> = answers.iter().filter_map(value).collect();
     match values.len() == reads {
         true => Ok(values),

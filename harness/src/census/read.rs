@@ -6,35 +6,19 @@
 //! configuration space lies behind ports (ports.rs).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::monitor::{CensusError, LIMIT, ask, not_understood};
 use super::{Address, CONFIG_SIZE, Census, Config, ENTRY_SIZE, Entry, Function, ports};
-use crate::machine::{Qmp, QmpError};
+use crate::machine::Qmp;
 use crate::scenario::model::Chipset;
 use crate::units::Slot;
 
 /// Where QEMU's firmware puts q35's ECAM (hw/i386/pc_q35.c: MCH_HOST_BRIDGE_PCIEXBAR_DEFAULT).
 const ECAM: u64 = 0xb000_0000;
-/// For all answers together; a busy host is slow, not silent.
-pub(super) const LIMIT: Duration = Duration::from_secs(20);
 /// Deeper than QEMU builds buses, less than would hurt a stack.
 const DEEPEST: usize = 32;
-
-/// A census that could not be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum CensusError {
-    /// The monitor.
-    #[error("the census could not be taken: {0}")]
-    Qmp(#[from] QmpError),
-    /// An answer that is not as QEMU's are.
-    #[error("the census could not be taken: QEMU's answer to `{command}` is not understood")]
-    Answer {
-        /// The command.
-        command: &'static str,
-    },
-}
 
 /// Counts the vectors of a machine. It must be stopped.
 ///
@@ -69,9 +53,8 @@ pub async fn take(qmp: &mut Qmp, chipset: Chipset) -> Result<Census, CensusError
             function.entries = entries.iter().map(Entry::parse).collect();
         }
     }
-    let dumped = json!({ "command-line": "info pic" });
-    let dumped = qmp.execute_raw("human-monitor-command", dumped, LIMIT);
-    let lines = dumped.await?.as_str().and_then(lines);
+    let dumped = ask(qmp, vec!["info pic".to_owned()]).await?;
+    let lines = dumped.first().and_then(Value::as_str).and_then(lines);
     let lines = lines.ok_or_else(|| not_understood("info pic"))?;
     Ok(Census {
         chipset,
@@ -121,12 +104,10 @@ async fn memory(
     places: impl Iterator<Item = (u64, usize)>,
 ) -> Result<Vec<Vec<u8>>, CensusError> {
     let places: Vec<(u64, usize)> = places.collect();
-    let requests = places.iter().map(
-        |(address, bytes)| json!({ "command-line": format!("xp /{}wx {address:#x}", bytes / 4) }),
-    );
-    let answers = qmp
-        .execute_many("human-monitor-command", requests.collect(), LIMIT)
-        .await?;
+    let commands = places
+        .iter()
+        .map(|(address, bytes)| format!("xp /{}wx {address:#x}", bytes / 4));
+    let answers = ask(qmp, commands.collect()).await?;
     let words = places.iter().zip(answers).map(|((_, bytes), answer)| {
         let words = answer.as_str().and_then(words);
         let words = words.filter(|words| words.len() == *bytes);
@@ -188,10 +169,6 @@ fn devices(bus: &Value, depth: usize, addresses: &mut Vec<Address>) -> Result<()
         }
     }
     Ok(())
-}
-
-pub(super) fn not_understood(command: &'static str) -> CensusError {
-    CensusError::Answer { command }
 }
 
 #[cfg(test)]
