@@ -266,41 +266,42 @@ impl JsonSchema for Slot {
 
 /// Text in YAML, a checked value in the program.
 macro_rules! as_text {
-    ($type:ty, $name:literal, $pattern:literal, $about:literal) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    ($type:ty, $pattern:literal, $about:literal) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
 
-        impl JsonSchema for $type {
+        impl schemars::JsonSchema for $type {
             fn schema_name() -> std::borrow::Cow<'static, str> {
-                $name.into()
+                stringify!($type).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "description": $about })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string", "pattern": $pattern, "description": $about
+                })
             }
         }
     };
 }
+pub(crate) use as_text;
 
 as_text!(
     Bytes,
-    "Bytes",
     "^(0x[0-9a-fA-F]+|[0-9]+)[kKmMgGtT]?$",
     "A size: 256M, 1G."
 );
 as_text!(
     Millis,
-    "Millis",
     "^[0-9]+(ms|s|m)$",
     "A span of time: 90s, 2m, 500ms."
 );

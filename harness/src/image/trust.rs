@@ -4,8 +4,9 @@ use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+use crate::units::as_text;
 
 /// The fingerprint of an OpenPGP key of version 4 (RFC 9580, 5.5.4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,37 +116,6 @@ fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
         *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
     }
     Some(bytes)
-}
-
-macro_rules! as_text {
-    ($type:ty, $pattern:literal, $about:literal) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({
-                    "type": "string",
-                    "pattern": $pattern,
-                    "description": $about,
-                })
-            }
-        }
-    };
 }
 
 as_text!(

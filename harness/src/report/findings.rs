@@ -6,13 +6,11 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode,
 };
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::json_line;
-use super::safe;
 use super::snippet::Snippet;
+use super::{json_line, json_schema, safe};
 use crate::kdump::flavour::Flavour;
 use crate::lint::{Checked, CheckedFile, Finding, Kind, Level, Lint};
 
@@ -85,15 +83,7 @@ pub fn findings_json(checked: &Checked, file: &CheckedFile) -> Result<String, se
 
 /// The JSON Schema of [`findings_json`].
 pub fn findings_schema() -> Value {
-    let mut schema = SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Document<'_>>()
-        .to_value();
-    if let Some(root) = schema.as_object_mut() {
-        root.insert("title".to_owned(), "crashdrill check of one file".into());
-    }
-    schema
+    json_schema::<Document<'_>>("crashdrill check of one file")
 }
 
 /// A finding as miette shows it.

@@ -3,14 +3,13 @@
 mod plot;
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::Value;
 
 pub use plot::vectors_svg;
 
-use super::json_line;
 use super::page::{BAD, BOLD, DIM, GOOD, NEW, Page, Text};
+use super::{json_line, json_schema};
 use crate::vectors::{Forecast, Got, Prediction, Routing};
 
 /// What a plan is of.
@@ -64,15 +63,7 @@ pub fn vectors_json(planned: Planned<'_>) -> Result<String, serde_json::Error> {
 
 /// The JSON Schema of [`vectors_json`].
 pub fn vectors_schema() -> Value {
-    let mut schema = SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Document<'_>>()
-        .to_value();
-    if let Some(root) = schema.as_object_mut() {
-        root.insert("title".to_owned(), "crashdrill plan of one drill".into());
-    }
-    schema
+    json_schema::<Document<'_>>("crashdrill plan of one drill")
 }
 
 /// Device by device for one number of CPUs, or a row for each of several.
