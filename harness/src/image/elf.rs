@@ -101,3 +101,6 @@ fn text(bytes: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(bytes).map_err(|_| ElfError::Text)?;
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+pub(super) mod made;

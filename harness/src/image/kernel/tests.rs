@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::payload::decompress_within;
 use super::*;
+use crate::image::elf::made;
 
 /// An ELF kernel as small as can be: code that ends with zeros, data, and notes.
 pub(in super::super) fn vmlinux(pvh: bool) -> Vec<u8> {
@@ -31,23 +32,13 @@ pub(in super::super) fn vmlinux(pvh: bool) -> Vec<u8> {
     if pvh {
         notes.extend(note(18, b"Xen\0", &0x100_0850_u64.to_le_bytes()));
     }
-    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    let half = |file: &mut Vec<u8>, values: &[u16]| {
-        values
-            .iter()
-            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
-    };
-    let long = |file: &mut Vec<u8>, values: &[u64]| {
-        values
-            .iter()
-            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
-    };
-    half(&mut file, &[2, 62, 1, 0]);
-    long(&mut file, &[0x100_0000, 64, 0]);
-    half(&mut file, &[0, 0, 64, 56, 2, 64, 0, 0]);
+    let mut file = made::IDENT.to_vec();
+    file.extend(made::halves(&[2, 62, 1, 0]));
+    file.extend(made::longs(&[0x100_0000, 64, 0]));
+    file.extend(made::halves(&[0, 0, 64, 56, 2, 64, 0, 0]));
     let segment = |file: &mut Vec<u8>, kind: u16, at: u64, address: u64, size: u64, memory: u64| {
-        half(file, &[kind, 0, 7, 0]);
-        long(file, &[at, address, address, size, memory, 4]);
+        file.extend(made::halves(&[kind, 0, 7, 0]));
+        file.extend(made::longs(&[at, address, address, size, memory, 4]));
     };
     let (code_at, size) = (0x1000_u64, code.len() as u64);
     segment(&mut file, 1, code_at, 0x100_0000, size, size + 4096);

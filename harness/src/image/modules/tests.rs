@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::image::elf::made;
 
 fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, ModuleTree) {
     let directory = tempfile::tempdir().unwrap();
@@ -160,28 +161,18 @@ fn compressed_modules_are_read() {
 /// A relocatable file with nothing but a section `.modinfo`.
 pub(in super::super) fn module(modinfo: &str) -> Vec<u8> {
     let names = b"\0.modinfo\0.shstrtab\0";
-    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    let half = |file: &mut Vec<u8>, values: &[u16]| {
-        values
-            .iter()
-            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
-    };
-    let long = |file: &mut Vec<u8>, values: &[u64]| {
-        values
-            .iter()
-            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
-    };
-    half(&mut file, &[1, 62, 1, 0]);
-    long(&mut file, &[0, 0, 64]);
-    half(&mut file, &[0, 0, 64, 0, 0, 64, 3, 2]);
+    let mut file = made::IDENT.to_vec();
+    file.extend(made::halves(&[1, 62, 1, 0]));
+    file.extend(made::longs(&[0, 0, 64]));
+    file.extend(made::halves(&[0, 0, 64, 0, 0, 64, 3, 2]));
     file.resize(128, 0);
     let at = 64 + 3 * 64;
     for (name, kind, start, size) in [
         (1, 1, at, modinfo.len()),
         (10, 3, at + modinfo.len(), names.len()),
     ] {
-        half(&mut file, &[name, 0, kind, 0]);
-        long(&mut file, &[0, 0, start as u64, size as u64, 0, 1, 0]);
+        file.extend(made::halves(&[name, 0, kind, 0]));
+        file.extend(made::longs(&[0, 0, start as u64, size as u64, 0, 1, 0]));
     }
     file.extend_from_slice(modinfo.as_bytes());
     file.extend_from_slice(names);

@@ -3,6 +3,7 @@ use std::os::unix::fs::symlink;
 use proptest::prelude::*;
 
 use super::*;
+use crate::image::elf::made;
 
 /// A dynamic x86-64 file with these needs.
 pub(in super::super) fn elf(interpreter: Option<&str>, entries: &[(u64, &str)]) -> Vec<u8> {
@@ -22,31 +23,21 @@ pub(in super::super) fn elf(interpreter: Option<&str>, entries: &[(u64, &str)]) 
         .unwrap_or_default();
     let end = interpreter_at + text.len() as u64;
     dynamic.extend([(5, base + strings_at), (0, 0)]);
-    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    let half = |file: &mut Vec<u8>, values: &[u16]| {
-        values
-            .iter()
-            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
-    };
-    let long = |file: &mut Vec<u8>, values: &[u64]| {
-        values
-            .iter()
-            .for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
-    };
-    half(&mut file, &[3, 62, 1, 0]);
-    long(&mut file, &[0, 64, 0]);
-    half(&mut file, &[0, 0, 64, 56, 3, 64, 0, 0]);
+    let mut file = made::IDENT.to_vec();
+    file.extend(made::halves(&[3, 62, 1, 0]));
+    file.extend(made::longs(&[0, 64, 0]));
+    file.extend(made::halves(&[0, 0, 64, 56, 3, 64, 0, 0]));
     let interp = if interpreter.is_some() { 3 } else { 0 };
     for (kind, at, size) in [
         (1, 0, end),
         (2, dynamic_at, strings_at - dynamic_at),
         (interp, interpreter_at, text.len() as u64),
     ] {
-        half(&mut file, &[kind, 0, 4, 0]);
-        long(&mut file, &[at, base + at, base + at, size, size, 8]);
+        file.extend(made::halves(&[kind, 0, 4, 0]));
+        file.extend(made::longs(&[at, base + at, base + at, size, size, 8]));
     }
     for (tag, value) in dynamic {
-        long(&mut file, &[tag, value]);
+        file.extend(made::longs(&[tag, value]));
     }
     file.extend(strings);
     file.extend(text.bytes());
