@@ -206,6 +206,10 @@ fn serve(listener: UnixListener, function: &mut Function, waits: &Waits) -> Resu
     drop(listener);
     let mut incoming = Incoming::new(&socket);
     while let Some(message) = incoming.next()? {
+        // A guest may have asked for hundreds of things that take long.
+        if waits.ended() {
+            return Ok(());
+        }
         let header = message.header;
         let result = Command::parse(&header, message.body)
             .and_then(|command| function.execute(command, message.descriptors));
