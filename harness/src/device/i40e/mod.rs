@@ -173,13 +173,12 @@ impl I40e {
             registers::PRTMAC_LINKSTA => self.firmware.link.register(),
             registers::GLGEN_RSTAT => {
                 let status = self.reset.status();
-                match self.reset.step() {
-                    None => {}
-                    Some(Kind::Core) => self.reset_device(),
-                    Some(Kind::Global | Kind::Firmware) => {
+                if let Some(kind) = self.reset.step() {
+                    if kind != Kind::Core {
                         self.firmware = Firmware::new(self.port);
-                        self.reset_device();
                     }
+                    self.reset_device();
+                    bus.line(false);
                 }
                 status
             }
@@ -195,6 +194,7 @@ impl I40e {
             registers::PFGEN_CTRL => {
                 if value & 1 != 0 {
                     self.reset_function();
+                    bus.line(false);
                 }
             }
             registers::GLGEN_RTRIG => {

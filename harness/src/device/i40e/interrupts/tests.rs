@@ -18,6 +18,29 @@ fn vector_0_interrupts_once_until_enabled_again() {
     assert_eq!(rig.heard(0), 1);
 }
 
+/// A crashed kernel may not have looked why it was interrupted, and the next one may use the line.
+#[test]
+fn a_reset_lowers_the_line() {
+    let resets: [fn(&mut Rig); 2] = [
+        |rig| rig.write(PFGEN_CTRL, 1),
+        |rig| {
+            rig.write(GLGEN_RTRIG, 1);
+            rig.read(GLGEN_RSTAT);
+        },
+    ];
+    for reset in resets {
+        let mut rig = Rig::new();
+        rig.begin();
+        rig.device.interrupts.raise(ADMIN_QUEUE, &mut rig.bus);
+        reset(&mut rig);
+        assert_eq!(rig.interrupts_by_the_line(), 0);
+    }
+    let mut rig = Rig::new();
+    rig.begin();
+    rig.device.interrupts.raise(ADMIN_QUEUE, &mut rig.bus);
+    assert_eq!(rig.interrupts_by_the_line(), 1);
+}
+
 #[test]
 fn a_cause_waits_for_its_enable_bit() {
     let mut rig = Rig::new();
