@@ -393,6 +393,26 @@ fn what_is_no_dump_is_named() {
     assert!(look(&arm).unwrap_err().to_string().contains("aarch64"));
 }
 
+/// Every segment is the same notes, and there are as many as fit into a header's count.
+#[test]
+fn notes_end_however_many_segments_have_them() {
+    let (segments, notes) = (0xfffe_u64, 1 << 16);
+    let mut dump = Machine::new(LogKind::Ring, Mapping::Small, 4).elf()[..64].to_vec();
+    dump[56..58].copy_from_slice(&(segments as u16).to_le_bytes());
+    let at = 64 + 56 * segments;
+    for _ in 0..segments {
+        dump.extend(4u64.to_le_bytes());
+        for word in [at, 0, 0, 12 * notes, 0, 0] {
+            dump.extend(word.to_le_bytes());
+        }
+    }
+    dump.resize((at + 12 * notes) as usize, 0);
+    let begun = std::time::Instant::now();
+    let found = look(&dump).unwrap();
+    assert_eq!(found.complete, Completeness::Incomplete(Lack::NoPages));
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_log_without_end_is_an_error() {
     // Symbols page at PHYS_BASE + 0x3000, log at 6 MiB: see the fixture.
