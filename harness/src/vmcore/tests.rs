@@ -321,6 +321,17 @@ fn a_dump_that_is_cut_off_is_never_complete() {
     }
 }
 
+/// No file can be read there: for pread(2) such an offset is an invalid argument, not an end.
+#[test]
+fn what_lies_beyond_every_file_is_cut_off() {
+    let mut dump = Machine::new(LogKind::Ring, Mapping::Small, 4).kdump(6, Codec::Zlib, 1);
+    dump[4096 + 32..4096 + 40].fill(0xff);
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &dump).unwrap();
+    let error = inspect(&file, dump.len() as u64).unwrap_err();
+    assert!(matches!(error, VmcoreError::Truncated { .. }), "{error}");
+}
+
 /// Offsets in the fixture's kdump files.
 const DESCRIPTORS: usize = 5 * 4096;
 
@@ -407,7 +418,7 @@ fn notes_end_however_many_segments_have_them() {
         }
     }
     dump.resize((at + 12 * notes) as usize, 0);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let found = look(&dump).unwrap();
     assert_eq!(found.complete, Completeness::Incomplete(Lack::NoPages));
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
