@@ -26,6 +26,18 @@ pub(super) fn read(text: &str, flavour: Flavour) -> Reading<KdumpConf> {
             .help("save it as plain text, in UTF-8"),
         );
     }
+    // Since 2021 it is taken for a blank at the line's end.
+    if matches!(flavour, Flavour::Rhel6 | Flavour::Rhel7)
+        && let Some(at) = text.find("\r\n")
+    {
+        reader.errors.push(
+            Fault::new(
+                at..at + 1,
+                "newlines of Windows: the carriage return becomes part of the value",
+            )
+            .help("convert the file: `sed -i 's/\\r$//' FILE`"),
+        );
+    }
     let mut start = 0;
     for (nth, line) in text.split_inclusive('\n').enumerate() {
         let content = line.trim_end_matches(['\n', '\r']);

@@ -21,7 +21,7 @@ fn whole_file() {
          path /crash\n\
          path \"/var/crash/here\"\n\
          core_collector makedumpfile -l --message-level 1 -d 31\n\
-         kdump_pre /bin/pre.sh\r\n\
+         kdump_pre /bin/pre.sh\n\
          default shell\n\
          extra_modules a b\n\
          dracut_args --omit-drivers \"i40e ice\" --add-drivers=c\n\
@@ -267,6 +267,17 @@ fn the_letters_of_flat() {
     assert!(stays.warnings[0].message.contains("is flattened"));
     let torn = read("core_collector makedumpfile -Fl -d 31\n");
     assert!(torn.errors[0].message.contains("makedumpfile fails on `l`"));
+}
+
+#[test]
+fn newlines_of_windows() {
+    let read = |flavour| KdumpConf::read("path /a\r\ndefault halt\r\n", flavour);
+    for flavour in [Flavour::Rhel6, Flavour::Rhel7] {
+        let errors = read(flavour).errors;
+        assert_eq!(errors.len(), 1, "{flavour}");
+        assert!(errors[0].message.starts_with("newlines of Windows"));
+    }
+    assert_eq!(read(Flavour::Rhel9).errors, []);
 }
 
 #[test]
