@@ -143,7 +143,10 @@ fn which_counts(found: &Reservation, findings: &mut Vec<Finding>) {
                 "a crashkernel= without `,high` counts, this one does not"
             }
             Form::Low if last(Form::High).is_none() => {
-                level = Level::Error;
+                (level, help) = (
+                    Level::Error,
+                    "write both: `crashkernel=512M,high crashkernel=72M,low`",
+                );
                 "a `,low` value without a `,high` one reserves nothing"
             }
             Form::Cma if last(Form::Plain).or(last(Form::High)).is_none() => {
