@@ -82,7 +82,7 @@ const ALWAYS_REMOVED: [&str; 11] = [
 /// the capture kernel must leave alone when it was started on another.
 ///
 /// What kdumpctl adds for a machine's watchdog or for AWS is not: a drill's machine has neither.
-/// RHEL 6's init script takes nothing away but crashkernel=, and does not add the APIC id.
+/// RHEL 6's init script has no KDUMP_COMMANDLINE_REMOVE; what it takes away is what it always does.
 pub fn assemble(
     flavour: Flavour,
     first: &str,
@@ -97,8 +97,9 @@ pub fn assemble(
     let append = sysconfig.kdump_commandline_append.as_deref();
     let append = append.unwrap_or_else(|| default_append(flavour));
     if flavour == Flavour::Rhel6 {
-        line.remove("kdump", &["crashkernel"]);
+        line.remove("kdump", &["crashkernel", "mem", "hugepages", "hugepagesz"]);
         line.append("KDUMP_COMMANDLINE_APPEND", append);
+        line.append_new("kdump", &format!("disable_cpu_apicid={boot_apic_id}"));
         return line;
     }
     let remove = sysconfig.kdump_commandline_remove.as_deref();
@@ -122,7 +123,8 @@ pub fn last_value<'a>(commandline: &'a str, parameter: &str) -> Option<&'a str> 
     kernel_words(commandline)
         .into_iter()
         .filter_map(|word| word.split_once('='))
-        .rfind(|(name, _)| *name == parameter)
+        // The kernel takes - and _ in a parameter's name for the same.
+        .rfind(|(name, _)| name.replace('-', "_") == parameter)
         .map(|(_, value)| unquoted(value))
 }
 
@@ -289,6 +291,21 @@ mod tests {
     }
 
     #[test]
+    fn assembled_as_rhel_6_does() {
+        let first = "ro root=/dev/sda1 quiet crashkernel=128M mem=4G hugepages=8 memtest";
+        let line = assemble(
+            Flavour::Rhel6,
+            first,
+            &sysconfig(None, Some("quiet"), Some("maxcpus=1")),
+            3,
+        );
+        assert_eq!(
+            line.to_string(),
+            "ro root=/dev/sda1 quiet memtest maxcpus=1 disable_cpu_apicid=3"
+        );
+    }
+
+    #[test]
     fn parameters_of_a_module() {
         let line =
             "rd.driver.blacklist=x nvme.a=1 nvme_core.b=2 \"nvme.c=d e\" nvme-core.f nvme. nvme";
@@ -302,6 +319,7 @@ mod tests {
     fn the_last_value_counts() {
         assert_eq!(last_value("nr_cpus=1 x nr_cpus=4", "nr_cpus"), Some("4"));
         assert_eq!(last_value("nr_cpus", "nr_cpus"), None);
+        assert_eq!(last_value("nr_cpus=1 nr-cpus=2", "nr_cpus"), Some("2"));
         assert_eq!(last_value("a=\"b c\"", "a"), Some("b c"));
     }
 

@@ -16,7 +16,7 @@ use crate::units::Bytes;
 pub struct Parameter {
     /// The bytes of the command line that hold its value.
     pub at: Range<usize>,
-    /// Which of the kernel's three it is.
+    /// Which of the kernel's four it is.
     pub form: Form,
     /// Its value.
     pub value: Result<Crashkernel, CrashkernelError>,
@@ -31,6 +31,8 @@ pub enum Form {
     High,
     /// `size,low`: counts with a `,high` alone.
     Low,
+    /// `size,cma`, of Linux 6.17: comes on top of what another one reserves.
+    Cma,
 }
 
 /// What the kernel makes of a command line.
@@ -52,7 +54,7 @@ pub fn reservation(line: &str, memory: Option<Bytes>, flavour: Flavour) -> Reser
         .into_iter()
         .filter_map(|word| {
             let value = line[word.clone()].strip_prefix("crashkernel=")?;
-            Some(parameter(value, word.end - value.len()))
+            Some(parameter(value, word.end - value.len(), flavour))
         })
         .collect();
     let mut says = Vec::new();
@@ -81,17 +83,23 @@ pub fn reservation(line: &str, memory: Option<Bytes>, flavour: Flavour) -> Reser
     }
 }
 
-fn parameter(value: &str, start: usize) -> Parameter {
+/// Quotes are a part of the value: parse_crashkernel() looks at the line itself.
+fn parameter(value: &str, start: usize, flavour: Flavour) -> Parameter {
     let at = start..start + value.len();
-    let unquoted = value.trim_matches('"');
-    let form = match unquoted.rsplit_once(',') {
-        Some((_, "high")) => Form::High,
-        Some((_, "low")) => Form::Low,
-        _ => Form::Plain,
+    // To the older ones it is a plain one with a letter too much.
+    let has_cma = matches!(
+        flavour,
+        Flavour::Fedora | Flavour::Debian | Flavour::Opensuse
+    );
+    let (size, form) = match value.rsplit_once(',') {
+        Some((size, "high")) => (size, Form::High),
+        Some((size, "low")) => (size, Form::Low),
+        Some((size, "cma")) if has_cma => (size, Form::Cma),
+        _ => (value, Form::Plain),
     };
     let value = match form {
+        Form::Cma => size.parse(),
         Form::Low => {
-            let size = unquoted.strip_suffix(",low").unwrap_or(unquoted);
             // Zero means none below 4 GiB.
             match size.parse::<Bytes>() {
                 Ok(size) => Ok(Crashkernel::High {
@@ -102,12 +110,12 @@ fn parameter(value: &str, start: usize) -> Parameter {
             }
         }
         // A word of crashdrill's own, not of the kernel's.
-        _ if unquoted == "none" => Err(CrashkernelError {
+        _ if value == "none" => Err(CrashkernelError {
             complaint: "Memory value expected",
             help: "leave the parameter out",
-            at: 0..unquoted.len(),
+            at: 0..value.len(),
         }),
-        _ => unquoted.parse(),
+        _ => value.parse(),
     };
     Parameter { at, form, value }
 }
@@ -273,10 +281,15 @@ mod tests {
             ("crashkernel=128MB crashkernel=512M,high", Some(512)),
             ("xcrashkernel=128M", None),
             ("crashkernel=none", None),
-            ("crashkernel=\"192M\"", Some(192)),
+            ("crashkernel=\"192M\"", None),
+            ("crashkernel=256M crashkernel=512M,cma", None),
         ] {
             assert_eq!(reserved(line, 8 * G, Flavour::Rhel7).0, size, "{line}");
         }
+        let with_cma = "crashkernel=256M crashkernel=512M,cma";
+        assert_eq!(reserved(with_cma, 8 * G, Flavour::Fedora).0, Some(256));
+        let cma_alone = "crashkernel=512M,cma";
+        assert_eq!(reserved(cma_alone, 8 * G, Flavour::Fedora).0, None);
     }
 
     #[test]

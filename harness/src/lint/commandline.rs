@@ -108,8 +108,7 @@ pub(super) fn crashkernel(
         let Err(error) = &parameter.value else {
             continue;
         };
-        let quote = usize::from(text[parameter.at.clone()].starts_with('"'));
-        let start = parameter.at.start + quote;
+        let start = parameter.at.start;
         let at = start + error.at.start..start + error.at.end;
         let at = if at.is_empty() {
             parameter.at.clone()
@@ -118,6 +117,9 @@ pub(super) fn crashkernel(
         };
         let message = format!("crashkernel: {}", error.complaint);
         let help = match error.complaint {
+            _ if text[parameter.at.clone()].contains('"') => {
+                "take the quotes away: the kernel reads them as a part of the value"
+            }
             // Its help speaks of scenarios.
             "invalid size" => "a size of zero reserves nothing: write one such as `256M`",
             _ => error.help,
@@ -129,33 +131,38 @@ pub(super) fn crashkernel(
 }
 
 fn which_counts(found: &Reservation, findings: &mut Vec<Finding>) {
-    let [last_plain, last_high, last_low] = [Form::Plain, Form::High, Form::Low]
-        .map(|form| found.parameters.iter().rposition(|it| it.form == form));
-    let last = |form| match form {
-        Form::Plain => last_plain,
-        Form::High => last_high,
-        Form::Low => last_low,
-    };
+    let last = |form| found.parameters.iter().rposition(|it| it.form == form);
     let plain = found
         .decides
         .is_some_and(|nth| found.parameters[nth].form == Form::Plain);
     for (nth, parameter) in found.parameters.iter().enumerate() {
-        let mut level = Level::Warning;
+        let (mut level, mut help) = (Level::Warning, "keep the one that is meant");
         let why = match parameter.form {
             form if last(form) != Some(nth) => "a later crashkernel= counts, this one does not",
             Form::High | Form::Low if plain => {
                 "a crashkernel= without `,high` counts, this one does not"
             }
-            Form::Low if last_high.is_none() => {
-                level = Level::Error;
+            Form::Low if last(Form::High).is_none() => {
+                (level, help) = (
+                    Level::Error,
+                    "write both: `crashkernel=512M,high crashkernel=72M,low`",
+                );
                 "a `,low` value without a `,high` one reserves nothing"
+            }
+            Form::Cma if last(Form::Plain).or(last(Form::High)).is_none() => {
+                (level, help) = (
+                    Level::Error,
+                    "write both: `crashkernel=256M crashkernel=512M,cma`",
+                );
+                "a `,cma` value comes on top of another one: alone it reserves nothing"
+            }
+            Form::Cma => {
+                (level, help) = (Level::Note, "make sure of the first kernel's version");
+                "kernels before 6.17 do not know `,cma`, and then reserve nothing at all"
             }
             _ => continue,
         };
-        findings.push(
-            Finding::new(level, Lint::Crashkernel, parameter.at.clone(), why)
-                .help("keep the one that is meant"),
-        );
+        findings.push(Finding::new(level, Lint::Crashkernel, parameter.at.clone(), why).help(help));
     }
 }
 
@@ -254,11 +261,14 @@ pub(super) fn capture_kernel(
     }
     let line = configuration.capture_commandline("", 0);
     let place = key_at(text, key);
+    // The kernel takes - and _ in a parameter's name for the same.
+    let known_as = |word: &str| word.split('=').next().unwrap_or(word).replace('-', "_");
+    let has = |parameter: &str| line.words.iter().any(|word| known_as(word) == parameter);
     let warn = |level, at: Range<usize>, message: &str, help: String| {
         Finding::new(level, Lint::CommandLine, at, message).help(help)
     };
     // A line that is empty beside a KDUMP_COMMANDLINE of one's own may be meant.
-    if !line.has("nr_cpus") && !line.has("maxcpus") {
+    if !has("nr_cpus") && !has("maxcpus") {
         findings.push(warn(
             Level::Warning,
             place.clone(),
@@ -266,7 +276,7 @@ pub(super) fn capture_kernel(
             format!("{key}=\"irqpoll nr_cpus=1 reset_devices …\""),
         ));
     }
-    if !line.has("reset_devices") {
+    if !has("reset_devices") {
         findings.push(warn(
             Level::Warning,
             place.clone(),
@@ -292,18 +302,19 @@ pub(super) fn capture_kernel(
             Some((name, value)) => (name, value),
             None => (word.as_str(), ""),
         };
-        if matches!(name, "nr_cpus" | "maxcpus") {
-            let least = u16::from(name == "nr_cpus");
+        let known = known_as(word);
+        if matches!(known.as_str(), "nr_cpus" | "maxcpus") {
+            let least = u16::from(known == "nr_cpus");
             if !value.parse::<u16>().is_ok_and(|cpus| cpus >= least) {
                 findings.push(warn(
                     Level::Error,
                     find(text, word),
                     &format!("`{}` is no number of CPUs", shown(word)),
-                    format!("{name}=1"),
+                    format!("{known}=1"),
                 ));
             }
         }
-        if name == "module_blacklist" && matches!(flavour, Flavour::Rhel6 | Flavour::Rhel7) {
+        if known == "module_blacklist" && matches!(flavour, Flavour::Rhel6 | Flavour::Rhel7) {
             findings.push(warn(
                 Level::Warning,
                 find(text, name),
@@ -343,18 +354,18 @@ fn suse_crashkernel(
         return;
     }
     let place = key_at(text, "KDUMP_CRASHKERNEL");
-    for value in values.split_ascii_whitespace().take(MAX_FINDINGS) {
-        let value = value.strip_prefix("crashkernel=").unwrap_or(value);
-        let mut inner = Vec::new();
-        let line = format!("crashkernel={value}");
-        crashkernel(&line, flavour, memory, &mut inner);
-        // `,low` stands beside its `,high` here.
-        inner.retain(|it| it.level == Level::Error);
-        findings.extend(inner.into_iter().map(|finding| Finding {
-            at: place.clone(),
-            ..finding
-        }));
-    }
+    let parameters: Vec<String> = values
+        .split_ascii_whitespace()
+        .take(MAX_FINDINGS)
+        .map(|value| value.strip_prefix("crashkernel=").unwrap_or(value))
+        .map(|value| format!("crashkernel={value}"))
+        .collect();
+    let mut inner = Vec::new();
+    crashkernel(&parameters.join(" "), flavour, memory, &mut inner);
+    findings.extend(inner.into_iter().map(|finding| Finding {
+        at: place.clone(),
+        ..finding
+    }));
 }
 
 fn suse_programs(suse: &crate::kdump::suse::SuseKdump, text: &str, findings: &mut Vec<Finding>) {

@@ -372,7 +372,7 @@ fn scenarios() {
             (
                 Lint::Suspicious,
                 13,
-                "`-F` on a file system: the dump is flattened, and crash does not read it"
+                "`-F` on a file system: kdump takes it out again, and the dump is not flattened"
             ),
             (
                 Lint::Scenario,

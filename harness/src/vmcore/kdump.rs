@@ -423,14 +423,19 @@ fn read_vec(
     offset: u64,
     count: usize,
 ) -> Result<Vec<u8>, VmcoreError> {
+    let truncated = VmcoreError::Truncated {
+        part: "the headers",
+        needs: offset.saturating_add(count as u64),
+        len,
+    };
+    // No file has more, and pread(2) takes it for a wrong argument.
+    if offset > i64::MAX as u64 {
+        return Err(truncated);
+    }
     let mut buf = vec![0; count];
     match reader.read_exact_at(offset, &mut buf) {
         Ok(()) => Ok(buf),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(VmcoreError::Truncated {
-            part: "the headers",
-            needs: offset.saturating_add(count as u64),
-            len,
-        }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(truncated),
         Err(source) => Err(VmcoreError::Io { offset, source }),
     }
 }

@@ -4,8 +4,9 @@
 use super::bytes::{ReadAt, u32_at};
 use super::vmcoreinfo::{self, VmcoreInfo};
 
-/// One for each CPU, one VMCOREINFO, and a few makers' own.
-const MAX_NOTES: usize = 1 << 16;
+/// One for each CPU, one VMCOREINFO, and a few makers' own. A hostile dump has a million segments
+/// that all point to the same ones, so this is for all segments together.
+const MAX_NOTES: u32 = 1 << 16;
 const NT_PRSTATUS: u32 = 1;
 
 /// What the notes say.
@@ -16,13 +17,16 @@ pub(super) struct Notes {
     pub(super) cpus: u32,
     /// makedumpfile erased data by a configuration (`--config`, `--eppic`).
     pub(super) erased: bool,
+    /// Notes that were read so far.
+    seen: u32,
 }
 
 impl Notes {
     /// Reads the notes from `at` to `end`; what cannot be read is missed later, by whoever needs
     /// it.
     pub(super) fn read(&mut self, reader: &dyn ReadAt, mut at: u64, end: u64) {
-        for _ in 0..MAX_NOTES {
+        while self.seen < MAX_NOTES {
+            self.seen += 1;
             let mut head = [0; 24];
             if end.saturating_sub(at) < 12 {
                 return;

@@ -321,6 +321,17 @@ fn a_dump_that_is_cut_off_is_never_complete() {
     }
 }
 
+/// No file can be read there: for pread(2) such an offset is an invalid argument, not an end.
+#[test]
+fn what_lies_beyond_every_file_is_cut_off() {
+    let mut dump = Machine::new(LogKind::Ring, Mapping::Small, 4).kdump(6, Codec::Zlib, 1);
+    dump[4096 + 32..4096 + 40].fill(0xff);
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &dump).unwrap();
+    let error = inspect(&file, dump.len() as u64).unwrap_err();
+    assert!(matches!(error, VmcoreError::Truncated { .. }), "{error}");
+}
+
 /// Offsets in the fixture's kdump files.
 const DESCRIPTORS: usize = 5 * 4096;
 
@@ -391,6 +402,26 @@ fn what_is_no_dump_is_named() {
     let mut arm = Machine::new(LogKind::Ring, Mapping::Small, 4).kdump(6, Codec::Lzo, 0);
     arm[272..280].copy_from_slice(b"aarch64\0");
     assert!(look(&arm).unwrap_err().to_string().contains("aarch64"));
+}
+
+/// Every segment is the same notes, and there are as many as fit into a header's count.
+#[test]
+fn notes_end_however_many_segments_have_them() {
+    let (segments, notes) = (0xfffe_u64, 1 << 16);
+    let mut dump = Machine::new(LogKind::Ring, Mapping::Small, 4).elf()[..64].to_vec();
+    dump[56..58].copy_from_slice(&(segments as u16).to_le_bytes());
+    let at = 64 + 56 * segments;
+    for _ in 0..segments {
+        dump.extend(4u64.to_le_bytes());
+        for word in [at, 0, 0, 12 * notes, 0, 0] {
+            dump.extend(word.to_le_bytes());
+        }
+    }
+    dump.resize((at + 12 * notes) as usize, 0);
+    let begun = Instant::now();
+    let found = look(&dump).unwrap();
+    assert_eq!(found.complete, Completeness::Incomplete(Lack::NoPages));
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
 
 #[test]

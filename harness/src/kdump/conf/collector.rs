@@ -2,11 +2,13 @@
 
 use super::{DumpTarget, KdumpConf, Written};
 use crate::kdump::error::{Fault, Faults, shown};
+use crate::kdump::flavour::Flavour;
 
 /// `written` is the line that `conf.core_collector` comes from.
 pub(super) fn check(
     written: &Written,
     conf: &KdumpConf,
+    flavour: Flavour,
     errors: &mut Faults,
     warnings: &mut Faults,
 ) {
@@ -18,8 +20,11 @@ pub(super) fn check(
     let raw = matches!(conf.target, Some(DumpTarget::Raw(_)));
     let name = program.rsplit('/').next().unwrap_or(program);
     if name == "makedumpfile" {
-        let flat = arguments.iter().any(|word| is_flat(word));
-        if (piped || raw) && !flat {
+        // RHEL 6 puts it in itself where it is missing. The others look for these two letters, and
+        // take them out again for a file system.
+        let rhel6 = flavour == Flavour::Rhel6;
+        let named = arguments.iter().find(|word| word.contains("-F"));
+        if (piped || raw) && named.is_none() && !rhel6 {
             errors.push(
                 on("The specified dump target needs makedumpfile \"-F\" option.".to_owned()).help(
                     format!(
@@ -28,7 +33,29 @@ pub(super) fn check(
                     ),
                 ),
             );
-        } else if flat && !(piped || raw) {
+        } else if piped || raw {
+            // As it should be.
+        } else if let Some(word) = named.filter(|_| !rhel6) {
+            match word.replace("-F", "") {
+                left if left.is_empty() => warnings.push(
+                    on(
+                        "`-F` on a file system: kdump takes it out again, and the dump is not \
+                        flattened"
+                            .to_owned(),
+                    )
+                    .help("remove `-F`"),
+                ),
+                left => errors.push(
+                    on(format!(
+                        "`{}` on a file system: kdump takes `-F` out again, and makedumpfile fails \
+                         on `{}`",
+                        shown(word),
+                        shown(&left)
+                    ))
+                    .help("remove `-F`"),
+                ),
+            }
+        } else if arguments.iter().any(|word| is_flat(word)) {
             warnings.push(
                 on(
                     "`-F` on a file system: the dump is flattened, and crash does not read it"

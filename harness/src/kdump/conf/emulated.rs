@@ -36,6 +36,10 @@ fn missing(line: &Written) -> Option<(String, &'static str)> {
             named(),
             "remove the line: the wait for the target is `limits.target` of the scenario",
         )),
+        "default" if line.value == "mount_root_run_init" => Some((
+            "`default mount_root_run_init`".to_owned(),
+            "write `default reboot`, or halt, poweroff or shell",
+        )),
         "debug_mem_level" if line.value != "0" => Some((named(), "remove the line")),
         "dracut_args" => unfollowed(line),
         _ => None,

@@ -2,7 +2,7 @@
 //!
 //! What is accepted and refused, and in which words, follows kdumpctl and mkdumprd: for RHEL 7
 //! those of 2015 to 2017, for RHEL 8 those of 2021, for RHEL 9 those of 2023, for Fedora those of
-//! 2026. For RHEL 6, whose scripts differ from all of them, it follows its manual page. What a
+//! 2026. For RHEL 6, whose scripts differ from all of them, it follows its last mkdumprd. What a
 //! drill does not act out is another question: [`KdumpConf::not_emulated`].
 
 mod collector;
@@ -174,7 +174,7 @@ pub enum FailureAction {
     Poweroff,
     /// A shell on the console.
     Shell,
-    /// Try again on the root file system.
+    /// Try again on the root file system: `dump_to_rootfs`, and RHEL 6's `mount_root_run_init`.
     DumpToRootfs,
 }
 

@@ -35,7 +35,7 @@ const OPTIONS: [(&str, [bool; 5]); 29] = [
     ("ext4", [true; 5]),
     ("xfs", [true; 5]),
     ("btrfs", [true; 5]),
-    ("minix", [true; 5]),
+    ("minix", [false, true, true, true, true]),
     ("nfs", [true; 5]),
     ("nfs4", [true, false, false, false, false]),
     ("ssh", [true; 5]),
@@ -54,7 +54,7 @@ const OPTIONS: [(&str, [bool; 5]); 29] = [
     // 2019 (cc95f0a, 242da37).
     ("failure_action", [false, false, true, true, true]),
     ("final_action", [false, false, true, true, true]),
-    ("force_rebuild", [false, true, true, true, true]),
+    ("force_rebuild", [true; 5]),
     ("force_no_rebuild", [false, true, true, true, true]),
     // 2013.
     ("dracut_args", [false, true, true, true, true]),
@@ -62,8 +62,8 @@ const OPTIONS: [(&str, [bool; 5]); 29] = [
     ("fence_kdump_nodes", [true; 5]),
     // 2021.
     ("auto_reset_crashkernel", [false, false, false, true, true]),
-    // 2013 to 2023.
-    ("override_resettable", [false, true, true, true, false]),
+    // mkdumprd read it from 2013 to 2023, but kdumpctl refused it before.
+    ("override_resettable", [false; 5]),
 ];
 
 const COLUMNS: [Flavour; 5] = [
@@ -135,9 +135,11 @@ pub(super) fn instead_of_unknown(option: &str, flavour: Flavour) -> Option<Strin
         "virtiofs" => newer(2022, "remove the line"),
         "auto_reset_crashkernel" => newer(2021, "remove the line"),
         "kdump_emergency" => newer(2026, "remove the line"),
-        "override_resettable" if flavour == Flavour::Fedora => {
-            Some("it is gone since 2023: remove the line".to_owned())
-        }
+        "override_resettable" if flavour != Flavour::Rhel6 => Some(
+            "mkdumprd read it from 2013 to 2023, but kdumpctl has always refused it: remove the \
+             line"
+                .to_owned(),
+        ),
         _ if option.contains(char::is_whitespace) => {
             Some("option and value are separated by an ordinary blank".to_owned())
         }
@@ -210,7 +212,7 @@ pub(super) fn example(option: &str) -> &'static str {
         "extra_modules" | "blacklist" => "megaraid_sas",
         "extra_bins" => "/usr/bin/lftp",
         "dracut_args" => "--omit-drivers \"i40e ice\"",
-        "force_rebuild" | "force_no_rebuild" | "override_resettable" | "debug_mem_level" => "0",
+        "force_rebuild" | "force_no_rebuild" | "debug_mem_level" => "0",
         "link_delay" | "disk_timeout" => "30",
         "nfs" | "nfs4" | "net" => "server:/export",
         "ssh" => "user@server",
@@ -243,6 +245,9 @@ mod tests {
             ("auto_reset_crashkernel", Flavour::Rhel9, Rule::Taken),
             ("virtiofs", Flavour::Rhel8, Rule::Unknown),
             ("nfs4", Flavour::Rhel6, Rule::Taken),
+            ("force_rebuild", Flavour::Rhel6, Rule::Taken),
+            ("minix", Flavour::Rhel6, Rule::Unknown),
+            ("override_resettable", Flavour::Rhel7, Rule::Unknown),
             ("nfs4", Flavour::Rhel7, Rule::Unknown),
             ("dracut_args", Flavour::Rhel6, Rule::Unknown),
             ("kdump_emergency", Flavour::Fedora, Rule::Taken),

@@ -26,6 +26,18 @@ pub(super) fn read(text: &str, flavour: Flavour) -> Reading<KdumpConf> {
             .help("save it as plain text, in UTF-8"),
         );
     }
+    // Since 2021 it is taken for a blank at the line's end.
+    if matches!(flavour, Flavour::Rhel6 | Flavour::Rhel7)
+        && let Some(at) = text.find("\r\n")
+    {
+        reader.errors.push(
+            Fault::new(
+                at..at + 1,
+                "newlines of Windows: the carriage return becomes part of the value",
+            )
+            .help("convert the file: `sed -i 's/\\r$//' FILE`"),
+        );
+    }
     let mut start = 0;
     for (nth, line) in text.split_inclusive('\n').enumerate() {
         let content = line.trim_end_matches(['\n', '\r']);
@@ -184,7 +196,10 @@ impl Reader {
                     .help(options::instead_of_deprecated(option, line.value)));
             }
             Rule::Unknown => {
-                let message = format!("Invalid kdump config option {}", shown(option));
+                let message = match self.flavour {
+                    Flavour::Rhel6 => format!("Unknown parameter {}", shown(option)),
+                    _ => format!("Invalid kdump config option {}", shown(option)),
+                };
                 let help = options::instead_of_unknown(option, self.flavour);
                 return Err(Fault {
                     help,
@@ -246,7 +261,9 @@ impl Reader {
             "kdump_pre" => conf.kdump_pre = line.script()?,
             "kdump_post" => conf.kdump_post = line.script()?,
             "kdump_emergency" => conf.kdump_emergency = line.script()?,
-            "default" | "failure_action" => conf.failure_action = failure_action(line)?,
+            "default" | "failure_action" => {
+                conf.failure_action = failure_action(line, self.flavour)?
+            }
             "final_action" => conf.final_action = final_action(line)?,
             "sshkey" => conf.sshkey = line.value.to_owned(),
             "extra_bins" => conf.extra_bins.extend(line.list()),
@@ -261,7 +278,7 @@ impl Reader {
                 conf.module_options.push((module.to_owned(), options));
             }
             "dracut_args" => self.dracut_args(line)?,
-            "force_rebuild" | "force_no_rebuild" | "override_resettable" => {
+            "force_rebuild" | "force_no_rebuild" => {
                 if !matches!(line.value, "0" | "1") {
                     let message = format!("{} value is invalid", line.option);
                     return Err(line.on_value(message).help("write 0 or 1"));
@@ -386,7 +403,8 @@ impl Reader {
             None if flattened => self.conf.core_collector.push("-F".to_owned()),
             None => {}
             Some(written) => {
-                collector::check(&written, &self.conf, &mut self.errors, &mut self.warnings)
+                let (errors, warnings) = (&mut self.errors, &mut self.warnings);
+                collector::check(&written, &self.conf, self.flavour, errors, warnings)
             }
         }
     }
@@ -504,13 +522,22 @@ pub(super) fn mounted(value: &str) -> Option<DumpTarget> {
     }
 }
 
-fn failure_action(line: &OptionLine<'_>) -> Result<FailureAction, Fault> {
+fn failure_action(line: &OptionLine<'_>, flavour: Flavour) -> Result<FailureAction, Fault> {
+    let rhel6 = flavour == Flavour::Rhel6;
     Ok(match line.value {
         "reboot" => FailureAction::Reboot,
         "halt" => FailureAction::Halt,
         "poweroff" => FailureAction::Poweroff,
         "shell" => FailureAction::Shell,
-        "dump_to_rootfs" => FailureAction::DumpToRootfs,
+        "dump_to_rootfs" if !rhel6 => FailureAction::DumpToRootfs,
+        // Its init script saves the dump there.
+        "mount_root_run_init" if rhel6 => FailureAction::DumpToRootfs,
+        value if rhel6 => {
+            let message = format!("{} is not a valid default option", shown(value));
+            return Err(line
+                .on_value(message)
+                .help("one of reboot, halt, poweroff, shell, mount_root_run_init"));
+        }
         _ => {
             let actions = ["reboot", "halt", "poweroff", "shell", "dump_to_rootfs"];
             return Err(no_action(line, &actions));

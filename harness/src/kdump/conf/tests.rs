@@ -21,7 +21,7 @@ fn whole_file() {
          path /crash\n\
          path \"/var/crash/here\"\n\
          core_collector makedumpfile -l --message-level 1 -d 31\n\
-         kdump_pre /bin/pre.sh\r\n\
+         kdump_pre /bin/pre.sh\n\
          default shell\n\
          extra_modules a b\n\
          dracut_args --omit-drivers \"i40e ice\" --add-drivers=c\n\
@@ -229,6 +229,58 @@ fn rhel_6() {
 }
 
 #[test]
+fn rhel_6_takes_what_its_mkdumprd_takes() {
+    let text = "force_rebuild 1\ndefault mount_root_run_init\nssh root@dumps\n\
+                core_collector makedumpfile -c -d 31\n";
+    let read = KdumpConf::read(text, Flavour::Rhel6);
+    assert_eq!((&read.errors[..], &read.warnings[..]), (&[][..], &[][..]));
+    assert_eq!(
+        messages(&read.value.not_emulated(text)),
+        ["`default mount_root_run_init` is not emulated yet"]
+    );
+    let refused = |text| KdumpConf::parse(text, Flavour::Rhel6).unwrap_err();
+    assert_eq!(
+        messages(&refused("minix /dev/a\ndefault dump_to_rootfs\n")),
+        [
+            "Unknown parameter minix",
+            "dump_to_rootfs is not a valid default option"
+        ]
+    );
+    let flat = KdumpConf::read("core_collector makedumpfile -F\n", Flavour::Rhel6);
+    assert!(flat.warnings[0].message.contains("is flattened"));
+}
+
+/// mkdumprd looks for these two letters, and kdump.sh takes them out.
+#[test]
+fn the_letters_of_flat() {
+    let read = |text| KdumpConf::read(text, Flavour::Rhel9);
+    let piped = read("ssh a@b\ncore_collector makedumpfile -lF -d 31\n");
+    assert_eq!(
+        messages(&piped.errors),
+        ["The specified dump target needs makedumpfile \"-F\" option."]
+    );
+    assert_eq!(
+        read("ssh a@b\ncore_collector makedumpfile -Fl -d 31\n").errors,
+        []
+    );
+    let stays = read("core_collector makedumpfile -lF -d 31\n");
+    assert!(stays.warnings[0].message.contains("is flattened"));
+    let torn = read("core_collector makedumpfile -Fl -d 31\n");
+    assert!(torn.errors[0].message.contains("makedumpfile fails on `l`"));
+}
+
+#[test]
+fn newlines_of_windows() {
+    let read = |flavour| KdumpConf::read("path /a\r\ndefault halt\r\n", flavour);
+    for flavour in [Flavour::Rhel6, Flavour::Rhel7] {
+        let errors = read(flavour).errors;
+        assert_eq!(errors.len(), 1, "{flavour}");
+        assert!(errors[0].message.starts_with("newlines of Windows"));
+    }
+    assert_eq!(read(Flavour::Rhel9).errors, []);
+}
+
+#[test]
 fn since_rhel_8() {
     for flavour in [Flavour::Rhel8, Flavour::Rhel9, Flavour::Fedora] {
         let read = KdumpConf::read("  default shell\nfinal_action poweroff\n", flavour);
@@ -293,7 +345,7 @@ fn warnings() {
         ("sshkey /k\n", "`sshkey` is for an `ssh` target"),
         (
             "ext4 /dev/a\ncore_collector makedumpfile -F -d 31\n",
-            "flattened",
+            "takes it out again",
         ),
         ("ssh a@b\ncore_collector cp\n", "standard output"),
         ("raw /dev/a\ncore_collector dd\n", "non-makedumpfile"),
@@ -309,12 +361,7 @@ fn warnings() {
 
 #[test]
 fn minix_is_accepted_and_not_acted_out() {
-    for flavour in [
-        Flavour::Rhel6,
-        Flavour::Rhel7,
-        Flavour::Rhel9,
-        Flavour::Fedora,
-    ] {
+    for flavour in [Flavour::Rhel7, Flavour::Rhel9, Flavour::Fedora] {
         let text = "minix /dev/sdb1\n";
         let conf = KdumpConf::parse(text, flavour).unwrap();
         let device = TargetDevice::Node("/dev/sdb1".to_owned());
