@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::run::drills;
 use super::{CliError, Context, Status};
+use crate::report::safe;
 
 /// List scenarios and their variants.
 #[derive(Debug, Args)]
@@ -22,8 +23,9 @@ impl List {
         let mut last = None;
         for drill in &drills {
             if last != Some(&drill.id.scenario) {
-                say!("{}  [{}]", drill.id.scenario, drill.file.display());
-                say!("    {}", drill.scenario.about);
+                let file = safe(&drill.file.display().to_string());
+                say!("{}  [{file}]", drill.id.scenario);
+                say!("    {}", safe(&drill.scenario.about));
                 last = Some(&drill.id.scenario);
             }
             if let Some(variant) = &drill.id.variant {

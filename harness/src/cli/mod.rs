@@ -37,6 +37,7 @@ use miette::Diagnostic;
 
 use crate::image::{Cache, ImageError};
 use crate::project::Project;
+use crate::report::fault_text;
 use crate::run::PrepareError;
 use crate::scenario::BadScenario;
 
@@ -238,7 +239,7 @@ impl CliError {
             _ => Vec::new(),
         };
         if bad.is_empty() {
-            eprintln!("{:?}", miette::Report::new(self));
+            eprintln!("{}", fault_text(&self, WIDTH, colour));
             return;
         }
         for bad in bad {

@@ -1,6 +1,7 @@
 //! What people and other programs get to see of a run.
 
 mod diagnosis;
+mod fault;
 mod findings;
 mod grid;
 mod image;
@@ -37,7 +38,9 @@ pub use terminal::Terminal;
 pub use vectors::{Planned, vectors_json, vectors_schema, vectors_svg, vectors_text};
 pub use vmcore::{Looked, State, vmcore_json, vmcore_schema, vmcore_text};
 
+pub(crate) use fault::fault_text;
 pub(crate) use page::safe;
+pub(crate) use snippet::Snippet;
 pub(crate) use vmcore::amount;
 
 use schemars::JsonSchema;

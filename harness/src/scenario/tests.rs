@@ -302,6 +302,21 @@ fn later_errors_point_into_the_file() {
     assert!(text.contains("vector-exhaustion-nvme.yaml:9:16"), "{text}");
 }
 
+/// A scenario may come from anyone, and be anything: what is shown of it steers no terminal, and is
+/// not a hundred thousand columns wide.
+#[test]
+fn errors_are_safe_to_show() {
+    let text = GOOD.replace("debian-12", "\"\\e]0;x\\a\" # \u{1b}[31m");
+    let bad = load(&text).unwrap_err().render(100, false);
+    assert!(bad.contains("`\\x1b]0;x\\x07` cannot be an image"), "{bad}");
+    assert!(!bad.contains('\u{1b}'), "{bad}");
+    let bad = load::parse_bytes(File::new("\u{1b}.yaml"), b"\xff", facts_of).unwrap_err();
+    assert!(bad.render(100, false).starts_with("\\x1b.yaml: 1 error"));
+
+    let bad = load(&"[".repeat(100_000)).unwrap_err().render(100, false);
+    assert!(bad.len() < 2000, "{}", bad.len());
+}
+
 #[test]
 fn bytes_that_are_no_text() {
     let bad = load::parse_bytes(File::new("x.yaml"), b"name: x\nabout: \xff\n", facts_of);
