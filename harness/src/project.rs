@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 
+use crate::suggest;
+
 /// A directory with scenarios/, images/ and snapshots/ in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -32,9 +34,17 @@ pub enum ProjectError {
     },
     /// A path that is neither a scenario nor a directory of them.
     #[error(
-        "{0} is no scenario: write a file that ends in .yaml, or the name of one in scenarios/"
+        "`{0}` is no scenario: write a file that ends in .yaml, or the name of one in scenarios/"
     )]
     NoScenario(PathBuf),
+    /// A name that no file in scenarios/ has.
+    #[error("there is no scenario `{name}`; {help}")]
+    NoSuchScenario {
+        /// The name.
+        name: String,
+        /// Which there are.
+        help: String,
+    },
     /// A directory without scenarios.
     #[error("{0} holds no scenario (*.yaml)")]
     Empty(PathBuf),
@@ -85,9 +95,28 @@ impl Project {
         self.root.join("images").join(format!("{name}.yaml"))
     }
 
-    /// The file of the scenario with this name.
-    pub fn scenario(&self, name: &str) -> PathBuf {
-        self.root.join("scenarios").join(format!("{name}.yaml"))
+    /// The file in scenarios/ of the scenario with this name.
+    pub fn named(&self, name: &str) -> Result<PathBuf, ProjectError> {
+        if name.is_empty() || name.contains(['/', '.']) {
+            return Err(ProjectError::NoScenario(name.into()));
+        }
+        let scenarios = self.root.join("scenarios");
+        let file = scenarios.join(format!("{name}.yaml"));
+        if file.is_file() {
+            return Ok(file);
+        }
+        let files = yaml_files(&scenarios).unwrap_or_default();
+        let known = || files.iter().filter_map(|file| file.file_stem()?.to_str());
+        let help = match suggest::closest(name, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if files.is_empty() => "scenarios/ holds none".to_owned(),
+            None => format!(
+                "scenarios/ holds {}",
+                known().collect::<Vec<_>>().join(", ")
+            ),
+        };
+        let name = name.to_owned();
+        Err(ProjectError::NoSuchScenario { name, help })
     }
 
     /// The scenario files that the user means: files as they are, directories for all `*.yaml` in
@@ -108,10 +137,8 @@ impl Project {
                 .is_some_and(|extension| extension == "yaml")
             {
                 files.push(path.clone());
-            } else if let Some(name) = path.to_str().filter(|name| !name.contains('/'))
-                && self.scenario(name).is_file()
-            {
-                files.push(self.scenario(name));
+            } else if let Some(name) = path.to_str() {
+                files.push(self.named(name)?);
             } else {
                 return Err(ProjectError::NoScenario(path.clone()));
             }
@@ -121,7 +148,8 @@ impl Project {
     }
 }
 
-fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
+/// All `*.yaml` in a directory.
+pub(crate) fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
     let unreadable = |source| ProjectError::Unreadable {
         path: directory.to_owned(),
         source,
@@ -162,9 +190,15 @@ mod tests {
         );
         assert_eq!(found("b").unwrap(), [file("b.yaml")]);
         assert_eq!(found("x/y.yaml").unwrap(), [PathBuf::from("x/y.yaml")]);
-        for none in ["c", "notes.txt", "scenarios/b", "../a"] {
+        for none in ["", "notes.txt", "scenarios/b", "../a"] {
             let error = found(none).unwrap_err();
             assert!(matches!(error, ProjectError::NoScenario(_)), "{error}");
+        }
+        for (none, error) in [
+            ("A", "there is no scenario `A`; did you mean `a`?"),
+            ("some", "there is no scenario `some`; scenarios/ holds a, b"),
+        ] {
+            assert_eq!(found(none).unwrap_err().to_string(), error);
         }
     }
 }

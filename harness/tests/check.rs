@@ -56,6 +56,24 @@ fn exit_codes() {
     }
 }
 
+/// As the commands that run drills take them.
+#[test]
+fn scenarios_by_name_and_directory() {
+    for (argument, code, text) in [
+        ("healthy", 0, "1 file checked"),
+        ("../scenarios", 1, "files checked"),
+        ("healty", 2, "did you mean `healthy`?"),
+        ("healthy@nvme", 2, "all variants: `healthy`"),
+        ("src", 2, "src holds no scenario"),
+        ("kdump.conf", 2, "kdump.conf: No such file"),
+    ] {
+        let output = check(&[argument], "");
+        let said = ended(&output).1 + &String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{argument}: {said}");
+        assert!(said.contains(text), "{argument}: {said}");
+    }
+}
+
 #[test]
 fn standard_input() {
     let (code, text) = ended(&check(&["-"], "path /a\nblacklist i40e\n"));

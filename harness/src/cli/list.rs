@@ -12,8 +12,8 @@ use crate::report::safe;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  crashdrill list scenarios/")]
 pub(super) struct List {
-    /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
-    /// scenarios/].
+    /// Scenario files, directories of them, or names of files in scenarios/, with @VARIANT behind it
+    /// for one drill [default: all of scenarios/].
     paths: Vec<PathBuf>,
 }
 

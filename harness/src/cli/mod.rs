@@ -281,7 +281,7 @@ impl Args {
         match &self.command {
             Command::Schema(schema) => return schema.execute(),
             Command::Diagnose(diagnose) => return diagnose.execute(),
-            Command::Check(check) => return check.execute(),
+            Command::Check(check) => return check.execute(self.root.as_deref()),
             Command::Vmcore(vmcore) => return vmcore.execute(),
             Command::Plan(plan) => {
                 if let Some(shown) = plan.schema() {
@@ -311,7 +311,7 @@ impl Args {
             Command::Import(import) => import.execute(&context),
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
-            Command::Check(check) => check.execute(),
+            Command::Check(check) => check.execute(None),
             Command::Vmcore(vmcore) => vmcore.execute(),
         }
     }

@@ -1,5 +1,6 @@
 //! `crashdrill run`.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum, value_parser};
 
 use super::drive::{End, Signals, drive};
+use super::named::{named, names_a_variant};
 use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
 use super::shuffle;
@@ -16,7 +18,7 @@ use crate::image::qemu::Origin;
 use crate::machine::Accel;
 use crate::report::{Compared, Finished, Grid, Terminal, Totals, write_json, write_junit};
 use crate::run::{self, DrillResult, HarnessError, Job, LeftOut, MissingImage, Prepared, Shell};
-use crate::scenario::Drill;
+use crate::scenario::{BadScenario, Drill};
 use crate::snapshot::{Comparison, compare, exists, text};
 
 /// Run drills and compare their outcomes with the snapshots.
@@ -31,8 +33,8 @@ Examples:
   crashdrill run my.yaml --keep                          keep console log, disk and initramfs
   crashdrill run my.yaml --postmortem                    keep the memory of a dead capture kernel")]
 pub(super) struct Run {
-    /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
-    /// scenarios/].
+    /// Scenario files, directories of them, or names of files in scenarios/, with @VARIANT behind it
+    /// for one drill [default: all of scenarios/].
     paths: Vec<PathBuf>,
     /// Only this variant; may be given several times.
     #[arg(long, value_name = "NAME")]
@@ -97,6 +99,22 @@ impl From<AccelArgument> for Option<Accel> {
     }
 }
 
+/// All drills of these files; what is wrong with others goes to `bad`.
+fn read(
+    context: &Context,
+    paths: &[PathBuf],
+    bad: &mut Vec<BadScenario>,
+) -> Result<Vec<Drill>, CliError> {
+    let mut drills = Vec::new();
+    for file in context.project.scenarios(paths).map_err(CliError::input)? {
+        match crate::scenario::read(&file, crate::machine::catalogue::facts) {
+            Ok(scenario) => drills.extend(scenario.drills),
+            Err(error) => bad.push(error),
+        }
+    }
+    Ok(drills)
+}
+
 /// Reads the scenarios and picks the variants.
 pub(super) fn drills(
     context: &Context,
@@ -105,12 +123,18 @@ pub(super) fn drills(
 ) -> Result<Vec<Drill>, CliError> {
     let mut bad = Vec::new();
     let mut drills = Vec::new();
-    for file in context.project.scenarios(paths).map_err(CliError::input)? {
-        match crate::scenario::read(&file, crate::machine::catalogue::facts) {
-            Ok(scenario) => drills.extend(scenario.drills),
-            Err(error) => bad.push(error),
+    if paths.is_empty() {
+        drills = read(context, &[], &mut bad)?;
+    }
+    for path in paths {
+        match path.to_str().filter(|_| names_a_variant(path)) {
+            Some(name) => drills.push(named(context, name)?),
+            None => drills.extend(read(context, std::slice::from_ref(path), &mut bad)?),
         }
     }
+    // What two arguments name runs once.
+    let mut known = HashSet::new();
+    drills.retain(|drill| known.insert((drill.file.clone(), drill.id.clone())));
     if !bad.is_empty() {
         return Err(CliError::Scenarios(bad));
     }
