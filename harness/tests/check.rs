@@ -74,6 +74,19 @@ fn scenarios_by_name_and_directory() {
     }
 }
 
+/// Messages go where nobody reads them, and the exit code stays what it is.
+#[test]
+fn nobody_reads_the_errors() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_crashdrill"))
+        .args(["check", "no/such/file"])
+        .stderr(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
 #[test]
 fn standard_input() {
     let (code, text) = ended(&check(&["-"], "path /a\nblacklist i40e\n"));

@@ -1,17 +1,17 @@
 //! `crashdrill check`.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::diagnose::unwritable;
-use super::{CliError, Status, width};
+use super::{CliError, Status, colours, width};
 use crate::kdump::flavour::Flavour;
 use crate::lint::{self, Input, MAX_SIZE, Settings};
 use crate::project::{Project, ProjectError, yaml_files};
-use crate::report::{findings_json, findings_schema, findings_text, safe};
+use crate::report::{findings_json, findings_schema, findings_text, safe, tell};
 use crate::units::Bytes;
 
 /// Say what is wrong with the files of a kdump configuration, without starting anything.
@@ -77,7 +77,7 @@ impl Check {
     fn check(&self, root: Option<&Path>, status: &mut Status) -> Result<String, CliError> {
         let mut files = Vec::new();
         let mut unread = |error: String| {
-            eprintln!("error: {}", safe(&error));
+            tell!("error: {}", safe(&error));
             *status = Status::Input;
         };
         for path in &self.files {
@@ -112,8 +112,7 @@ impl Check {
             *status = Status::Mistakes;
         }
         if !self.json {
-            let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            return Ok(findings_text(&checked, width(), colour));
+            return Ok(findings_text(&checked, width(), colours(&io::stdout())));
         }
         let mut text = String::new();
         for file in &checked.files {

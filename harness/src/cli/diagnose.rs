@@ -9,7 +9,7 @@ use miette::{LabeledSpan, MietteDiagnostic, SourceOffset};
 
 use super::{CliError, Status, width};
 use crate::diagnose::{Diagnosis, ReadError, Reader, feed, open};
-use crate::report::{Snippet, View, diagnosis_json, diagnosis_schema, diagnosis_text, safe};
+use crate::report::{Snippet, View, diagnosis_json, diagnosis_schema, diagnosis_text, safe, tell};
 use crate::verdict::RuleBook;
 use crate::verdict::outcome::Verdict;
 
@@ -121,7 +121,7 @@ impl Diagnose {
             if let Some(error) = &error {
                 found.unread = true;
                 if diagnosis.is_none() {
-                    eprintln!("error: {}: {error}", safe(&file.display().to_string()));
+                    tell!("error: {}: {error}", safe(&file.display().to_string()));
                 }
             }
             let Some(diagnosis) = diagnosis else {
@@ -171,7 +171,7 @@ fn one(file: &Path, reader: Reader) -> (Option<Diagnosis>, Option<ReadError>) {
     if file == Path::new("-") {
         let input = io::stdin().lock();
         if input.is_terminal() {
-            eprintln!("reading a log from the terminal; Ctrl-D ends it");
+            tell!("reading a log from the terminal; Ctrl-D ends it");
         }
         return diagnose(input, None, reader);
     }

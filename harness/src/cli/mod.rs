@@ -28,16 +28,19 @@ mod show;
 mod shuffle;
 mod vmcore;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 use miette::Diagnostic;
 
 use crate::image::{Cache, ImageError};
 use crate::project::Project;
-use crate::report::fault_text;
+use crate::report::{fault_text, tell, tell_text};
 use crate::run::PrepareError;
 use crate::scenario::BadScenario;
 
@@ -107,13 +110,22 @@ enum Command {
     Image(image::Image),
 }
 
-/// Columns of an error message.
+/// Columns where no terminal says how many, and of an error message at most.
 const WIDTH: usize = 100;
 
 /// Columns of the terminal; prose wider than 120 is hard to read.
 pub(crate) fn width() -> usize {
-    terminal_size::terminal_size_of(io::stdout())
-        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
+    columns(io::stdout(), 120)
+}
+
+fn columns(stream: impl AsFd, most: usize) -> usize {
+    terminal_size::terminal_size_of(stream)
+        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, most))
+}
+
+/// Whether what is written there may have colours.
+pub(crate) fn colours(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }
 
 /// To standard output, with styles only where it is a terminal.
@@ -232,20 +244,21 @@ impl CliError {
 
     /// Shows it on stderr; scenarios with the offending text underlined.
     pub fn show(self) {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let stderr = io::stderr();
+        let (width, colour) = (columns(&stderr, WIDTH), colours(&stderr));
         let bad = match &self {
             CliError::Scenarios(bad) => bad.iter().collect(),
             CliError::Prepare(PrepareError::Scenario(bad)) => vec![&**bad],
             _ => Vec::new(),
         };
         if bad.is_empty() {
-            eprintln!("{}", fault_text(&self, WIDTH, colour));
+            tell!("{}", fault_text(&self, width, colour));
             return;
         }
         for bad in bad {
-            eprint!("{}", bad.render(WIDTH, colour));
+            tell_text(&bad.render(width, colour));
         }
-        eprintln!("nothing was started");
+        tell!("nothing was started");
     }
 
     /// As the table of exit codes says.

@@ -16,7 +16,7 @@ use super::shuffle;
 use super::{CliError, Context, Status, width};
 use crate::image::qemu::Origin;
 use crate::machine::Accel;
-use crate::report::{Compared, Finished, Grid, Terminal, Totals, write_json, write_junit};
+use crate::report::{Compared, Finished, Grid, Terminal, Totals, tell, write_json, write_junit};
 use crate::run::{self, DrillResult, HarnessError, Job, LeftOut, MissingImage, Prepared, Shell};
 use crate::scenario::{BadScenario, Drill};
 use crate::snapshot::{Comparison, compare, exists, text};
@@ -301,13 +301,13 @@ fn without_image(missing: MissingImage) -> impl Iterator<Item = Finished> {
 pub(super) fn announce(prepared: &Prepared) {
     let accel = &prepared.accel;
     match &accel.reason {
-        Some(reason) => eprintln!("running under {}: {reason}", accel.accel),
-        None => eprintln!("running under {}", accel.accel),
+        Some(reason) => tell!("running under {}: {reason}", accel.accel),
+        None => tell!("running under {}", accel.accel),
     }
     let version = |(major, minor, micro)| format!("{major}.{minor}.{micro}");
     for job in &prepared.jobs {
         if job.qemu.origin == Origin::Fetched && prepared.qemu.origin != Origin::Fetched {
-            eprintln!(
+            tell!(
                 "{} runs in crashdrill's own QEMU {}: QEMU {} cannot have modelled devices",
                 job.drill.id,
                 version(job.qemu.version),

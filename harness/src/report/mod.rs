@@ -1,5 +1,14 @@
 //! What people and other programs get to see of a run.
 
+/// `eprintln!` for messages: that nobody reads them, or that they do not fit the disk, changes nothing
+/// of what is done.
+macro_rules! tell {
+    ($($argument:tt)*) => {
+        $crate::report::tell_text(&format!("{}\n", format_args!($($argument)*)))
+    };
+}
+pub(crate) use tell;
+
 mod diagnosis;
 mod fault;
 mod findings;
@@ -18,6 +27,7 @@ mod vectors;
 mod vmcore;
 
 use std::fmt::Write;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -114,6 +124,11 @@ impl Totals {
         }
         totals
     }
+}
+
+/// To standard error, with styles only where it is a terminal.
+pub(crate) fn tell_text(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 /// `no-vmcore (irq-vector-exhaustion)`, `vmcore-saved`.
