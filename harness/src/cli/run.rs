@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum, value_parser};
 
-use super::drive::{End, Signals, drive};
+use super::drive::{End, Signals, check_writable, drive, jobs};
 use super::named::{named, names_a_variant};
 use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
@@ -44,7 +44,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
     /// Drills at once [default: as many as CPUs and memory allow].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
     /// Run each drill in the orders of the capture kernel's drivers that seeds 1 to N make, and say
     /// how many of them end in which verdict. Snapshots are neither read nor written.
@@ -66,10 +66,10 @@ pub(super) struct Run {
     /// Where kept drills go.
     #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
     pub(super) keep_in: PathBuf,
-    /// Write JUnit XML.
+    /// Write JUnit XML; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the outcomes as JSON.
+    /// Write the outcomes as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
     /// What runs the guests' instructions.
@@ -165,6 +165,7 @@ pub(super) fn drills(
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let mut drills = drills(context, &self.paths, &self.variant)?;
+        check_writable(self.junit.iter().chain(&self.json))?;
         if let Some(name) = &self.image {
             drills = OtherImage::find(context, name)?.take_fitting(drills)?;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::drive::{End, Results, Signals, drive};
+use super::drive::{End, Results, Signals, check_writable, drive};
 use super::named::{self, named};
 use super::progress::Shown;
 use super::run::{announce, unwritable};
@@ -73,6 +73,7 @@ Exit codes:
 
 impl Search {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
+        check_writable(&self.results.json)?;
         let drill = self
             .results
             .on_image(context, named(context, &self.scenario)?)?;

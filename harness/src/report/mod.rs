@@ -27,8 +27,8 @@ mod vectors;
 mod vmcore;
 
 use std::fmt::Write;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
@@ -129,6 +129,16 @@ impl Totals {
 /// To standard error, with styles only where it is a terminal.
 pub(crate) fn tell_text(text: &str) {
     let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
+fn write_report(file: &Path, text: &str) -> io::Result<()> {
+    if file != Path::new("-") {
+        return std::fs::write(file, text);
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// `no-vmcore (irq-vector-exhaustion)`, `vmcore-saved`.
