@@ -58,13 +58,15 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot and its scenario's `expect` say; run --shuffle: the same way in every order;
-       diagnose, check: nothing wrong was found; vmcore: the dump is complete; compare: the second
-       drill leaves a dump, every time; search: a smallest value was found
-  1    an outcome changed, is not what the scenario expects, or has no snapshot yet; run --shuffle: not the same way in every order;
-       diagnose: a kernel failed, or made no dump; check: an error or a warning; vmcore: the dump
-       is incomplete or damaged; compare: does not fix, breaks, or not the same outcome every time;
-       search: no value leaves a dump; image verify: something differs, or cannot be proven
+  0    every drill ended as its snapshot and its scenario's `expect` say; run --shuffle: the same
+       way in every order; diagnose, check: nothing wrong was found; vmcore: the dump is complete;
+       compare: the second drill leaves a dump, every time; search: a smallest value was found;
+       image verify: the cache holds what was put there
+  1    an outcome changed, is not what the scenario expects, or has no snapshot yet; run
+       --shuffle: not the same way in every order; diagnose: a kernel failed, or made no dump;
+       check: an error or a warning; vmcore: the dump is incomplete or damaged; compare: does not
+       fix, breaks, or not the same outcome every time; search: no value leaves a dump; image
+       verify: something differs, or cannot be proven
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read, not a dump
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump

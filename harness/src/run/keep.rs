@@ -15,8 +15,7 @@ pub const POSTMORTEM: &str = "postmortem";
 /// The capture kernel's dump, in there.
 pub const POSTMORTEM_VMCORE: &str = "vmcore.elf";
 
-/// What every kept drill has, written first.
-const CONSOLE: &str = "console.log";
+/// What every kept drill has, and was written first: it is there when the disk was full.
 const REPORTS: &str = "reports.log";
 
 /// Makes room for a drill where an older one was kept, and nowhere else: a customer's files may lie in
@@ -26,10 +25,7 @@ fn clear(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?.next().is_none(),
     };
-    let is_ours = [CONSOLE, REPORTS]
-        .iter()
-        .all(|name| directory.join(name).is_file());
-    match empty || is_ours {
+    match empty || directory.join(REPORTS).is_file() {
         true => std::fs::remove_dir_all(directory),
         false => Err(io::Error::other(
             "it is there, and no drill was kept in it; name another place with --keep-in",
@@ -48,8 +44,8 @@ pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool)
         .recursive(true)
         .mode(0o700)
         .create(directory)?;
-    std::fs::write(directory.join(CONSOLE), &result.console)?;
     std::fs::write(directory.join(REPORTS), &result.reports)?;
+    std::fs::write(directory.join("console.log"), &result.console)?;
     if !result.qemu_said.is_empty() {
         std::fs::write(directory.join("qemu.stderr"), &result.qemu_said)?;
     }
@@ -201,10 +197,10 @@ mod tests {
         assert!(!kept.exists());
 
         std::fs::create_dir(&kept).unwrap();
-        std::fs::write(kept.join(CONSOLE), "a customer's").unwrap();
+        std::fs::write(kept.join("console.log"), "a customer's").unwrap();
         let error = clear(&kept).unwrap_err();
         assert!(error.to_string().contains("--keep-in"), "{error}");
-        assert!(kept.join(CONSOLE).exists());
+        assert!(kept.join("console.log").exists());
 
         std::fs::write(kept.join(REPORTS), "").unwrap();
         clear(&kept).unwrap();

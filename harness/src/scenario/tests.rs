@@ -294,6 +294,23 @@ fn a_shared_error_is_said_once() {
 }
 
 #[test]
+fn help_can_be_followed() {
+    let first = |text: &str| {
+        let fault = load(text).unwrap_err().faults.remove(0);
+        (fault.message, fault.help.unwrap_or_default())
+    };
+    let (_, help) = first(&GOOD.replace("memory: 1G", "memory: 999999999T"));
+    assert_eq!(help, "it does not fit into 64 bits; write a smaller one");
+    // No file is to have a name that no scenario can have.
+    let named = |name: &str| GOOD.replace("name: vector-exhaustion-nvme", name);
+    let bad = load(&named("name: Odd Name")).unwrap_err();
+    assert_eq!(bad.faults.len(), 1, "{bad:?}");
+    let bad = parse(File::new("it's.yaml"), &named("name: its"), facts_of).unwrap_err();
+    let help = bad.faults[0].help.as_deref();
+    assert_eq!(help, Some("rename the file to `its.yaml`"));
+}
+
+#[test]
 fn later_errors_point_into_the_file() {
     let drills = good(GOOD);
     let path: Path = "machine.devices[1].device".parse().unwrap();
