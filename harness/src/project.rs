@@ -122,16 +122,13 @@ impl Project {
     /// The scenario files that the user means: files as they are, directories for all `*.yaml` in
     /// them, names for files in scenarios/, nothing for all of scenarios/.
     pub fn scenarios(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, ProjectError> {
-        let all = [self.root.join("scenarios")];
-        let paths = if paths.is_empty() { &all[..] } else { paths };
+        if paths.is_empty() {
+            return all_of(&self.root.join("scenarios"));
+        }
         let mut files = Vec::new();
         for path in paths {
             if path.is_dir() {
-                let found = yaml_files(path)?;
-                if found.is_empty() {
-                    return Err(ProjectError::Empty(path.clone()));
-                }
-                files.extend(found);
+                files.extend(all_of(path)?);
             } else if path
                 .extension()
                 .is_some_and(|extension| extension == "yaml")
@@ -148,8 +145,16 @@ impl Project {
     }
 }
 
-/// All `*.yaml` in a directory.
-pub(crate) fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
+/// All scenarios in a directory, at least one.
+pub(crate) fn all_of(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
+    let files = yaml_files(directory)?;
+    match files.is_empty() {
+        true => Err(ProjectError::Empty(directory.to_owned())),
+        false => Ok(files),
+    }
+}
+
+fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
     let unreadable = |source| ProjectError::Unreadable {
         path: directory.to_owned(),
         source,
@@ -171,6 +176,18 @@ pub(crate) fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>, ProjectError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_without_scenarios() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("images")).unwrap();
+        let project = Project::at(root.path().to_owned()).unwrap();
+        let error = project.scenarios(&[]).unwrap_err();
+        assert!(matches!(error, ProjectError::Unreadable { .. }), "{error}");
+        std::fs::create_dir(root.path().join("scenarios")).unwrap();
+        let error = project.scenarios(&[]).unwrap_err();
+        assert!(matches!(error, ProjectError::Empty(_)), "{error}");
+    }
 
     #[test]
     fn scenarios_by_file_directory_and_name() {

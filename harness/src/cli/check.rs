@@ -10,7 +10,7 @@ use super::diagnose::unwritable;
 use super::{CliError, Status, colours, width};
 use crate::kdump::flavour::Flavour;
 use crate::lint::{self, Input, MAX_SIZE, Settings};
-use crate::project::{Project, ProjectError, yaml_files};
+use crate::project::{Project, all_of};
 use crate::report::{findings_json, findings_schema, findings_text, safe, tell};
 use crate::units::Bytes;
 
@@ -127,11 +127,7 @@ impl Check {
 fn meant(path: &Path, root: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     let itself = vec![path.to_owned()];
     if path.is_dir() {
-        let found = yaml_files(path).map_err(|error| error.to_string())?;
-        return match found.is_empty() {
-            true => Err(ProjectError::Empty(path.to_owned()).to_string()),
-            false => Ok(found),
-        };
+        return all_of(path).map_err(|error| error.to_string());
     }
     // A name with a dot or a slash is that of a file, which will be missed.
     let name = path.to_str().filter(|name| !name.contains(['/', '.']));
