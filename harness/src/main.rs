@@ -1,5 +1,6 @@
 //! The `crashdrill` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,7 +9,8 @@ use crashdrill::cli::Args;
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.accepts() && std::env::var_os("CI").is_some_and(|ci| ci != "false" && ci != "0") {
-        eprintln!("error: with CI set, snapshots are never written: --accept does nothing here");
+        let error = "error: with CI set, snapshots are never written: --accept does nothing here";
+        let _ = writeln!(std::io::stderr(), "{error}");
         return ExitCode::from(2);
     }
     // insta reads these when it compares for the first time. crashdrill prints the differences

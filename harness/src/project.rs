@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 
+use crate::suggest;
+
 /// A directory with scenarios/, images/ and snapshots/ in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -32,9 +34,17 @@ pub enum ProjectError {
     },
     /// A path that is neither a scenario nor a directory of them.
     #[error(
-        "{0} is no scenario: write a file that ends in .yaml, or the name of one in scenarios/"
+        "`{0}` is no scenario: write a file that ends in .yaml, or the name of one in scenarios/"
     )]
     NoScenario(PathBuf),
+    /// A name that no file in scenarios/ has.
+    #[error("there is no scenario `{name}`; {help}")]
+    NoSuchScenario {
+        /// The name.
+        name: String,
+        /// Which there are.
+        help: String,
+    },
     /// A directory without scenarios.
     #[error("{0} holds no scenario (*.yaml)")]
     Empty(PathBuf),
@@ -85,39 +95,62 @@ impl Project {
         self.root.join("images").join(format!("{name}.yaml"))
     }
 
-    /// The file of the scenario with this name.
-    pub fn scenario(&self, name: &str) -> PathBuf {
-        self.root.join("scenarios").join(format!("{name}.yaml"))
+    /// The file in scenarios/ of the scenario with this name.
+    pub fn named(&self, name: &str) -> Result<PathBuf, ProjectError> {
+        if name.is_empty() || name.contains(['/', '.']) {
+            return Err(ProjectError::NoScenario(name.into()));
+        }
+        let scenarios = self.root.join("scenarios");
+        let file = scenarios.join(format!("{name}.yaml"));
+        if file.is_file() {
+            return Ok(file);
+        }
+        let files = yaml_files(&scenarios).unwrap_or_default();
+        let known = || files.iter().filter_map(|file| file.file_stem()?.to_str());
+        let help = match suggest::closest(name, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if files.is_empty() => "scenarios/ holds none".to_owned(),
+            None => format!(
+                "scenarios/ holds {}",
+                known().collect::<Vec<_>>().join(", ")
+            ),
+        };
+        let name = name.to_owned();
+        Err(ProjectError::NoSuchScenario { name, help })
     }
 
     /// The scenario files that the user means: files as they are, directories for all `*.yaml` in
     /// them, names for files in scenarios/, nothing for all of scenarios/.
     pub fn scenarios(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, ProjectError> {
-        let all = [self.root.join("scenarios")];
-        let paths = if paths.is_empty() { &all[..] } else { paths };
+        if paths.is_empty() {
+            return all_of(&self.root.join("scenarios"));
+        }
         let mut files = Vec::new();
         for path in paths {
             if path.is_dir() {
-                let found = yaml_files(path)?;
-                if found.is_empty() {
-                    return Err(ProjectError::Empty(path.clone()));
-                }
-                files.extend(found);
+                files.extend(all_of(path)?);
             } else if path
                 .extension()
                 .is_some_and(|extension| extension == "yaml")
             {
                 files.push(path.clone());
-            } else if let Some(name) = path.to_str().filter(|name| !name.contains('/'))
-                && self.scenario(name).is_file()
-            {
-                files.push(self.scenario(name));
+            } else if let Some(name) = path.to_str() {
+                files.push(self.named(name)?);
             } else {
                 return Err(ProjectError::NoScenario(path.clone()));
             }
         }
         files.dedup();
         Ok(files)
+    }
+}
+
+/// All scenarios in a directory, at least one.
+pub(crate) fn all_of(directory: &Path) -> Result<Vec<PathBuf>, ProjectError> {
+    let files = yaml_files(directory)?;
+    match files.is_empty() {
+        true => Err(ProjectError::Empty(directory.to_owned())),
+        false => Ok(files),
     }
 }
 
@@ -145,6 +178,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_project_without_scenarios() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("images")).unwrap();
+        let project = Project::at(root.path().to_owned()).unwrap();
+        let error = project.scenarios(&[]).unwrap_err();
+        assert!(matches!(error, ProjectError::Unreadable { .. }), "{error}");
+        std::fs::create_dir(root.path().join("scenarios")).unwrap();
+        let error = project.scenarios(&[]).unwrap_err();
+        assert!(matches!(error, ProjectError::Empty(_)), "{error}");
+    }
+
+    #[test]
     fn scenarios_by_file_directory_and_name() {
         let root = tempfile::tempdir().unwrap();
         for directory in ["scenarios", "images", "snapshots"] {
@@ -162,9 +207,15 @@ mod tests {
         );
         assert_eq!(found("b").unwrap(), [file("b.yaml")]);
         assert_eq!(found("x/y.yaml").unwrap(), [PathBuf::from("x/y.yaml")]);
-        for none in ["c", "notes.txt", "scenarios/b", "../a"] {
+        for none in ["", "notes.txt", "scenarios/b", "../a"] {
             let error = found(none).unwrap_err();
             assert!(matches!(error, ProjectError::NoScenario(_)), "{error}");
+        }
+        for (none, error) in [
+            ("A", "there is no scenario `A`; did you mean `a`?"),
+            ("some", "there is no scenario `some`; scenarios/ holds a, b"),
+        ] {
+            assert_eq!(found(none).unwrap_err().to_string(), error);
         }
     }
 }

@@ -56,6 +56,37 @@ fn exit_codes() {
     }
 }
 
+/// As the commands that run drills take them.
+#[test]
+fn scenarios_by_name_and_directory() {
+    for (argument, code, text) in [
+        ("healthy", 0, "1 file checked"),
+        ("../scenarios", 1, "files checked"),
+        ("healty", 2, "did you mean `healthy`?"),
+        ("healthy@nvme", 2, "all variants: `healthy`"),
+        ("src", 2, "src holds no scenario"),
+        ("kdump.conf", 2, "kdump.conf: No such file"),
+    ] {
+        let output = check(&[argument], "");
+        let said = ended(&output).1 + &String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{argument}: {said}");
+        assert!(said.contains(text), "{argument}: {said}");
+    }
+}
+
+/// Messages go where nobody reads them, and the exit code stays what it is.
+#[test]
+fn nobody_reads_the_errors() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_crashdrill"))
+        .args(["check", "no/such/file"])
+        .stderr(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
 #[test]
 fn standard_input() {
     let (code, text) = ended(&check(&["-"], "path /a\nblacklist i40e\n"));

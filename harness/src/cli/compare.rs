@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, value_parser};
 
-use super::drive::{End, Results, Signals, drive};
+use super::drive::{End, Results, Signals, check_writable, drive, jobs};
 use super::named::{self, named};
 use super::progress::Shown;
 use super::run::{announce, unwritable};
@@ -36,7 +36,7 @@ pub(super) struct Compare {
     #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=1000))]
     repeat: u16,
     /// Drills at once [default: as many as CPUs and memory allow].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
     jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     results: Results,
@@ -62,6 +62,7 @@ Exit codes:
 
 impl Compare {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
+        check_writable(&self.results.json)?;
         let drill = |name: &str| self.results.on_image(context, named(context, name)?);
         let (before, after) = (drill(&self.before)?, drill(&self.after)?);
         let drills = (0..self.repeat)

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use miette::{LabeledSpan, MietteDiagnostic, NamedSource, SourceOffset};
+use miette::{LabeledSpan, MietteDiagnostic, SourceOffset};
 
 use super::{CliError, Status, width};
 use crate::diagnose::{Diagnosis, ReadError, Reader, feed, open};
-use crate::report::{View, diagnosis_json, diagnosis_schema, diagnosis_text, safe};
+use crate::report::{Snippet, View, diagnosis_json, diagnosis_schema, diagnosis_text, safe, tell};
 use crate::verdict::RuleBook;
 use crate::verdict::outcome::Verdict;
 
@@ -121,7 +121,7 @@ impl Diagnose {
             if let Some(error) = &error {
                 found.unread = true;
                 if diagnosis.is_none() {
-                    eprintln!("error: {}: {error}", safe(&file.display().to_string()));
+                    tell!("error: {}: {error}", safe(&file.display().to_string()));
                 }
             }
             let Some(diagnosis) = diagnosis else {
@@ -171,7 +171,7 @@ fn one(file: &Path, reader: Reader) -> (Option<Diagnosis>, Option<ReadError>) {
     if file == Path::new("-") {
         let input = io::stdin().lock();
         if input.is_terminal() {
-            eprintln!("reading a log from the terminal; Ctrl-D ends it");
+            tell!("reading a log from the terminal; Ctrl-D ends it");
         }
         return diagnose(input, None, reader);
     }
@@ -203,22 +203,22 @@ fn is_fault(diagnosis: &Diagnosis) -> bool {
 
 /// A mistake in a file of rules, underlined. Line and column count from 1, columns in characters.
 fn bad_rules(file: &str, text: &str, line: usize, column: usize, message: String) -> CliError {
-    let text: Arc<str> = text.into();
-    let at = SourceOffset::from_location(&text, line, column).offset();
+    let at = SourceOffset::from_location(text, line, column).offset();
     let rest = text.get(at..).unwrap_or_default();
     let length = rest.find(['\n', '\r']).unwrap_or(rest.len()).max(1);
+    let snippet = Snippet::new(&safe(file), text, at..(at + length).min(text.len()));
     let diagnostic = MietteDiagnostic::new(message)
         .with_help(
             "nothing was read; rules.yaml in crashdrill's sources shows what rules look like",
         )
-        .with_label(LabeledSpan::underline(at..(at + length).min(text.len())));
-    CliError::input(Sourced(diagnostic, NamedSource::new(file, text)))
+        .with_label(snippet.label());
+    CliError::input(Sourced(diagnostic, snippet))
 }
 
 /// A diagnostic and the text that its labels point into.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Sourced(MietteDiagnostic, NamedSource<Arc<str>>);
+struct Sourced(MietteDiagnostic, Snippet);
 
 impl miette::Diagnostic for Sourced {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {

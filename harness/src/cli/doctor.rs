@@ -19,16 +19,20 @@ use crate::units::Bytes;
 Example:
   crashdrill doctor
 
-Exits with 3 when something is missing without which no drill runs.")]
+`NO` is what drills need and this host has not, `--` what only some need. Exits with 3 after a `NO`.")]
 pub(super) struct Doctor {}
+
+fn line(mark: &str, what: &str, text: &str) -> Result<(), CliError> {
+    say!("{mark} {what:12} {text}");
+    Ok(())
+}
 
 impl Doctor {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let mut good = true;
         let mut say = |ok: bool, what: &str, text: String| {
             good &= ok;
-            say!("{} {what:12} {text}", if ok { "  ok" } else { "  NO" });
-            Ok::<_, CliError>(())
+            line(if ok { "  ok" } else { "  NO" }, what, &text)
         };
         for (tool, why) in [
             (
@@ -61,24 +65,28 @@ impl Doctor {
                 capacity.memory.0 / Bytes::MIB
             ),
         )?;
-        say(
-            true,
-            "root disks",
+        let some = |able: Result<String, String>, what: &str| match able {
+            Ok(text) => line("  ok", what, &text),
+            Err(text) => line("  --", what, &text),
+        };
+        some(
             match disk::lacking() {
-                None => "can be made, for drills with `boot: disk`".to_owned(),
-                Some(why) => format!(
+                None => Ok("can be made, for drills with `boot: disk`".to_owned()),
+                Some(why) => Err(format!(
                     "cannot be made: {why}; drills with `boot: disk` work only with images that \
                      are in the cache"
-                ),
+                )),
             },
+            "root disks",
         )?;
-        say(
-            true,
-            "host kernel",
+        some(
             match running_kernel() {
-                Ok(release) => format!("{release} can be drilled (`crashdrill run --image host`)"),
-                Err(why) => format!("cannot be drilled: {why}"),
+                Ok(release) => Ok(format!(
+                    "{release} can be drilled (`crashdrill run --image host`)"
+                )),
+                Err(why) => Err(format!("cannot be drilled: {why}")),
             },
+            "host kernel",
         )?;
         match context.cache.entries() {
             Ok(entries) => {
@@ -114,13 +122,17 @@ impl Doctor {
                             .filter(|kind| !has.has(*kind))
                             .map(|kind| catalogue::entry(kind).name)
                             .collect();
-                        let text = match lacks.is_empty() {
-                            true => "all of the catalogue".to_owned(),
-                            false => format!("all of the catalogue but {}", lacks.join(", ")),
+                        let devices = match lacks.is_empty() {
+                            true => Ok("all of the catalogue".to_owned()),
+                            false => Err(format!("all of the catalogue but {}", lacks.join(", "))),
                         };
-                        say(true, "devices", text)?;
+                        some(devices, "devices")?;
                         if let Some(text) = without_models(&has, qemu.origin) {
-                            say(true, "models", text)?;
+                            let models = match qemu.origin {
+                                Origin::Path => Ok(text),
+                                _ => Err(text),
+                            };
+                            some(models, "models")?;
                         }
                     }
                 }

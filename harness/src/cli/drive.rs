@@ -1,8 +1,9 @@
 //! Jobs run and shown, until they are over or a signal comes: what every subcommand that runs
 //! drills has in common.
 
+use std::fs::OpenOptions;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -34,6 +35,35 @@ pub(super) struct Results {
     /// What runs the guests' instructions.
     #[arg(long, value_enum, default_value_t)]
     pub(super) accel: AccelArgument,
+}
+
+/// `-j`.
+pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let wrong = |_| "a number from 1 up is wanted".to_owned();
+    text.parse().map_err(wrong)
+}
+
+/// Says before any machine starts that a report cannot be written, not after an hour. What is no plain
+/// file is left alone: a reader of a pipe would take it for the end.
+pub(super) fn check_writable<'a>(
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), CliError> {
+    for file in files {
+        if file == Path::new("-") {
+            continue;
+        }
+        let there = file.symlink_metadata().is_ok();
+        if there && !file.is_file() && !file.is_dir() {
+            continue;
+        }
+        let mut options = OpenOptions::new();
+        let opened = options.append(true).create(true).open(file);
+        opened.map_err(unwritable(file))?;
+        if !there {
+            std::fs::remove_file(file).map_err(unwritable(file))?;
+        }
+    }
+    Ok(())
 }
 
 impl Results {
@@ -124,6 +154,27 @@ pub(super) async fn drive(
                 }
                 None => return Ok(End::Over),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_that_cannot_be_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        std::fs::write(file("old"), "old").unwrap();
+        std::os::unix::fs::symlink("nowhere", file("link")).unwrap();
+        let good = [file("old"), file("new"), file("link"), "-".into()];
+        check_writable(&good).unwrap();
+        assert_eq!(std::fs::read(file("old")).unwrap(), b"old");
+        assert!(!file("new").exists() && file("link").is_symlink());
+        for bad in [directory.path().to_owned(), file("no/such/x")] {
+            let error = check_writable([&bad]).unwrap_err();
+            assert!(error.to_string().starts_with("cannot write"), "{error}");
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{CliError, Context, Status, print, width};
 use crate::image::{AptSource, Manifest, Source};
 use crate::import::{self, Host, Offered, Options, Release};
-use crate::report::{import_text, safe};
+use crate::report::{import_text, safe, tell, tell_text};
 use crate::run::Capacity;
 use crate::scenario::model::Boot;
 use crate::vectors::Kernel;
@@ -89,7 +89,7 @@ impl Import {
             .iter()
             .filter(|note| !nothing || note.source.is_some());
         for note in notes {
-            eprintln!("note: {}", safe(&note.to_string()));
+            tell!("note: {}", safe(&note.to_string()));
         }
         if nothing {
             return Err(CliError::wrong(
@@ -116,11 +116,11 @@ impl Import {
             Some(file) => {
                 self.write(file, &imported.text)?;
                 print(&explained.unwrap_or_default())?;
-                eprintln!("wrote {}", safe(&file.display().to_string()));
+                tell!("wrote {}", safe(&file.display().to_string()));
             }
             None => {
                 print(&imported.text)?;
-                anstream::eprint!("{}", explained.unwrap_or_default());
+                tell_text(&explained.unwrap_or_default());
             }
         }
         if imported.replaced > 0 {
@@ -128,7 +128,7 @@ impl Import {
                 1 => "1 private name or number was replaced".to_owned(),
                 many => format!("{many} private names and numbers were replaced"),
             };
-            eprintln!("{what}; read the scenario before you hand it on");
+            tell!("{what}; read the scenario before you hand it on");
         }
         Ok(Status::Good)
     }

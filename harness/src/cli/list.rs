@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::run::drills;
 use super::{CliError, Context, Status};
+use crate::report::safe;
 
 /// List scenarios and their variants.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  crashdrill list scenarios/")]
 pub(super) struct List {
-    /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
-    /// scenarios/].
+    /// Scenario files, directories of them, or names of files in scenarios/, with @VARIANT behind it
+    /// for one drill [default: all of scenarios/].
     paths: Vec<PathBuf>,
 }
 
@@ -22,8 +23,9 @@ impl List {
         let mut last = None;
         for drill in &drills {
             if last != Some(&drill.id.scenario) {
-                say!("{}  [{}]", drill.id.scenario, drill.file.display());
-                say!("    {}", drill.scenario.about);
+                let file = safe(&drill.file.display().to_string());
+                say!("{}  [{file}]", drill.id.scenario);
+                say!("    {}", safe(&drill.scenario.about));
                 last = Some(&drill.id.scenario);
             }
             if let Some(variant) = &drill.id.variant {

@@ -28,15 +28,19 @@ mod show;
 mod shuffle;
 mod vmcore;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 use miette::Diagnostic;
 
 use crate::image::{Cache, ImageError};
 use crate::project::Project;
+use crate::report::{fault_text, tell, tell_text};
 use crate::run::PrepareError;
 use crate::scenario::BadScenario;
 
@@ -54,13 +58,15 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    every drill ended as its snapshot and its scenario's `expect` say; run --shuffle: the same way in every order;
-       diagnose, check: nothing wrong was found; vmcore: the dump is complete; compare: the second
-       drill leaves a dump, every time; search: a smallest value was found
-  1    an outcome changed, is not what the scenario expects, or has no snapshot yet; run --shuffle: not the same way in every order;
-       diagnose: a kernel failed, or made no dump; check: an error or a warning; vmcore: the dump
-       is incomplete or damaged; compare: does not fix, breaks, or not the same outcome every time;
-       search: no value leaves a dump; image verify: something differs, or cannot be proven
+  0    every drill ended as its snapshot and its scenario's `expect` say; run --shuffle: the same
+       way in every order; diagnose, check: nothing wrong was found; vmcore: the dump is complete;
+       compare: the second drill leaves a dump, every time; search: a smallest value was found;
+       image verify: the cache holds what was put there
+  1    an outcome changed, is not what the scenario expects, or has no snapshot yet; run
+       --shuffle: not the same way in every order; diagnose: a kernel failed, or made no dump;
+       check: an error or a warning; vmcore: the dump is incomplete or damaged; compare: does not
+       fix, breaks, or not the same outcome every time; search: no value leaves a dump; image
+       verify: something differs, or cannot be proven
   2    bad input: the command line, a scenario, an image manifest, a file of rules, a file that
        check cannot read, not a dump
   3    the harness failed: QEMU died, a disk is full, a package cannot be fetched, a log or a dump
@@ -106,13 +112,22 @@ enum Command {
     Image(image::Image),
 }
 
-/// Columns of an error message.
+/// Columns where no terminal says how many, and of an error message at most.
 const WIDTH: usize = 100;
 
 /// Columns of the terminal; prose wider than 120 is hard to read.
 pub(crate) fn width() -> usize {
-    terminal_size::terminal_size_of(io::stdout())
-        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, 120))
+    columns(io::stdout(), 120)
+}
+
+fn columns(stream: impl AsFd, most: usize) -> usize {
+    terminal_size::terminal_size_of(stream)
+        .map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(40, most))
+}
+
+/// Whether what is written there may have colours.
+pub(crate) fn colours(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }
 
 /// To standard output, with styles only where it is a terminal.
@@ -231,20 +246,21 @@ impl CliError {
 
     /// Shows it on stderr; scenarios with the offending text underlined.
     pub fn show(self) {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let stderr = io::stderr();
+        let (width, colour) = (columns(&stderr, WIDTH), colours(&stderr));
         let bad = match &self {
             CliError::Scenarios(bad) => bad.iter().collect(),
             CliError::Prepare(PrepareError::Scenario(bad)) => vec![&**bad],
             _ => Vec::new(),
         };
         if bad.is_empty() {
-            eprintln!("{:?}", miette::Report::new(self));
+            tell!("{}", fault_text(&self, width, colour));
             return;
         }
         for bad in bad {
-            eprint!("{}", bad.render(WIDTH, colour));
+            tell_text(&bad.render(width, colour));
         }
-        eprintln!("nothing was started");
+        tell!("nothing was started");
     }
 
     /// As the table of exit codes says.
@@ -280,7 +296,7 @@ impl Args {
         match &self.command {
             Command::Schema(schema) => return schema.execute(),
             Command::Diagnose(diagnose) => return diagnose.execute(),
-            Command::Check(check) => return check.execute(),
+            Command::Check(check) => return check.execute(self.root.as_deref()),
             Command::Vmcore(vmcore) => return vmcore.execute(),
             Command::Plan(plan) => {
                 if let Some(shown) = plan.schema() {
@@ -310,7 +326,7 @@ impl Args {
             Command::Import(import) => import.execute(&context),
             Command::Schema(schema) => schema.execute(),
             Command::Diagnose(diagnose) => diagnose.execute(),
-            Command::Check(check) => check.execute(),
+            Command::Check(check) => check.execute(None),
             Command::Vmcore(vmcore) => vmcore.execute(),
         }
     }

@@ -16,11 +16,17 @@ pub(super) fn named(context: &Context, name: &str) -> Result<Drill, CliError> {
     let (scenario, variant) = split(name);
     let file = match scenario.ends_with(".yaml") {
         true => PathBuf::from(scenario),
-        false => of_project(context, scenario)?,
+        false => context.project.named(scenario).map_err(CliError::input)?,
     };
     let read = crate::scenario::read(&file, crate::machine::catalogue::facts)
         .map_err(|bad| CliError::Scenarios(vec![bad]))?;
     pick(scenario, variant, read.drills)
+}
+
+/// Whether it is a name with a variant, and no file or directory.
+pub(super) fn names_a_variant(path: &Path) -> bool {
+    let variant = path.to_str().and_then(|name| split(name).1);
+    variant.is_some() && !path.exists()
 }
 
 /// A variant's name holds neither a dot nor a slash, so what ends in `.yaml` names a file alone,
@@ -30,35 +36,6 @@ fn split(name: &str) -> (&str, Option<&str>) {
         Some((scenario, variant)) if !name.ends_with(".yaml") => (scenario, Some(variant)),
         _ => (name, None),
     }
-}
-
-fn of_project(context: &Context, scenario: &str) -> Result<PathBuf, CliError> {
-    if scenario.contains('/') || scenario.is_empty() {
-        return Err(CliError::wrong(format!(
-            "`{scenario}` is no scenario: write a file that ends in .yaml, or the name of one in \
-             scenarios/"
-        )));
-    }
-    let file = context.project.scenario(scenario);
-    if file.is_file() {
-        return Ok(file);
-    }
-    let files = context.project.scenarios(&[]).unwrap_or_default();
-    let known = || files.iter().filter_map(|file| stem(file));
-    let help = match suggest::closest(scenario, known()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
-            "scenarios/ holds {}",
-            known().collect::<Vec<_>>().join(", ")
-        ),
-    };
-    Err(CliError::wrong(format!(
-        "there is no scenario `{scenario}`; {help}"
-    )))
-}
-
-fn stem(file: &Path) -> Option<&str> {
-    file.file_stem()?.to_str()
 }
 
 fn pick(scenario: &str, variant: Option<&str>, drills: Vec<Drill>) -> Result<Drill, CliError> {

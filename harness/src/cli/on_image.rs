@@ -2,6 +2,7 @@
 
 use super::{CliError, Context};
 use crate::image::{Manifest, Source};
+use crate::report::tell;
 use crate::scenario::model::Boot;
 use crate::scenario::{Drill, DrillId};
 use crate::suggest;
@@ -73,5 +74,5 @@ impl OtherImage {
 
 /// Says that a drill does not run on the image that the user named.
 pub(super) fn left_out(id: &DrillId, why: &str) {
-    eprintln!("left out {id}: {why}");
+    tell!("left out {id}: {why}");
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::image::{Progress, Step};
+use crate::report::tell;
 
 /// Shows the steps of fetching.
 pub(super) struct Shown {
@@ -103,7 +104,7 @@ impl Progress for Shown {
         let now = Some(Said::of(kind, percent));
         if now != shown.said {
             shown.said = now;
-            eprintln!("{item}: {text}");
+            tell!("{item}: {text}");
         }
     }
 }

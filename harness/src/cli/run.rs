@@ -1,5 +1,6 @@
 //! `crashdrill run`.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,16 +8,17 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum, value_parser};
 
-use super::drive::{End, Signals, drive};
+use super::drive::{End, Signals, check_writable, drive, jobs};
+use super::named::{named, names_a_variant};
 use super::on_image::{OtherImage, left_out};
 use super::progress::Shown;
 use super::shuffle;
 use super::{CliError, Context, Status, width};
 use crate::image::qemu::Origin;
 use crate::machine::Accel;
-use crate::report::{Compared, Finished, Grid, Terminal, Totals, write_json, write_junit};
+use crate::report::{Compared, Finished, Grid, Terminal, Totals, tell, write_json, write_junit};
 use crate::run::{self, DrillResult, HarnessError, Job, LeftOut, MissingImage, Prepared, Shell};
-use crate::scenario::Drill;
+use crate::scenario::{BadScenario, Drill};
 use crate::snapshot::{Comparison, compare, exists, text};
 
 /// Run drills and compare their outcomes with the snapshots.
@@ -31,8 +33,8 @@ Examples:
   crashdrill run my.yaml --keep                          keep console log, disk and initramfs
   crashdrill run my.yaml --postmortem                    keep the memory of a dead capture kernel")]
 pub(super) struct Run {
-    /// Scenario files, directories of them, or names of files in scenarios/ [default: all of
-    /// scenarios/].
+    /// Scenario files, directories of them, or names of files in scenarios/, with @VARIANT behind it
+    /// for one drill [default: all of scenarios/].
     paths: Vec<PathBuf>,
     /// Only this variant; may be given several times.
     #[arg(long, value_name = "NAME")]
@@ -42,7 +44,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
     /// Drills at once [default: as many as CPUs and memory allow].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
     /// Run each drill in the orders of the capture kernel's drivers that seeds 1 to N make, and say
     /// how many of them end in which verdict. Snapshots are neither read nor written.
@@ -64,10 +66,10 @@ pub(super) struct Run {
     /// Where kept drills go.
     #[arg(long, value_name = "DIR", default_value = "crashdrill-kept")]
     pub(super) keep_in: PathBuf,
-    /// Write JUnit XML.
+    /// Write JUnit XML; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the outcomes as JSON.
+    /// Write the outcomes as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
     /// What runs the guests' instructions.
@@ -97,6 +99,22 @@ impl From<AccelArgument> for Option<Accel> {
     }
 }
 
+/// All drills of these files; what is wrong with others goes to `bad`.
+fn read(
+    context: &Context,
+    paths: &[PathBuf],
+    bad: &mut Vec<BadScenario>,
+) -> Result<Vec<Drill>, CliError> {
+    let mut drills = Vec::new();
+    for file in context.project.scenarios(paths).map_err(CliError::input)? {
+        match crate::scenario::read(&file, crate::machine::catalogue::facts) {
+            Ok(scenario) => drills.extend(scenario.drills),
+            Err(error) => bad.push(error),
+        }
+    }
+    Ok(drills)
+}
+
 /// Reads the scenarios and picks the variants.
 pub(super) fn drills(
     context: &Context,
@@ -105,12 +123,18 @@ pub(super) fn drills(
 ) -> Result<Vec<Drill>, CliError> {
     let mut bad = Vec::new();
     let mut drills = Vec::new();
-    for file in context.project.scenarios(paths).map_err(CliError::input)? {
-        match crate::scenario::read(&file, crate::machine::catalogue::facts) {
-            Ok(scenario) => drills.extend(scenario.drills),
-            Err(error) => bad.push(error),
+    if paths.is_empty() {
+        drills = read(context, &[], &mut bad)?;
+    }
+    for path in paths {
+        match path.to_str().filter(|_| names_a_variant(path)) {
+            Some(name) => drills.push(named(context, name)?),
+            None => drills.extend(read(context, std::slice::from_ref(path), &mut bad)?),
         }
     }
+    // What two arguments name runs once.
+    let mut known = HashSet::new();
+    drills.retain(|drill| known.insert((drill.file.clone(), drill.id.clone())));
     if !bad.is_empty() {
         return Err(CliError::Scenarios(bad));
     }
@@ -141,6 +165,7 @@ pub(super) fn drills(
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
         let mut drills = drills(context, &self.paths, &self.variant)?;
+        check_writable(self.junit.iter().chain(&self.json))?;
         if let Some(name) = &self.image {
             drills = OtherImage::find(context, name)?.take_fitting(drills)?;
         }
@@ -277,13 +302,13 @@ fn without_image(missing: MissingImage) -> impl Iterator<Item = Finished> {
 pub(super) fn announce(prepared: &Prepared) {
     let accel = &prepared.accel;
     match &accel.reason {
-        Some(reason) => eprintln!("running under {}: {reason}", accel.accel),
-        None => eprintln!("running under {}", accel.accel),
+        Some(reason) => tell!("running under {}: {reason}", accel.accel),
+        None => tell!("running under {}", accel.accel),
     }
     let version = |(major, minor, micro)| format!("{major}.{minor}.{micro}");
     for job in &prepared.jobs {
         if job.qemu.origin == Origin::Fetched && prepared.qemu.origin != Origin::Fetched {
-            eprintln!(
+            tell!(
                 "{} runs in crashdrill's own QEMU {}: QEMU {} cannot have modelled devices",
                 job.drill.id,
                 version(job.qemu.version),

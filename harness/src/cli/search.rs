@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::drive::{End, Results, Signals, drive};
+use super::drive::{End, Results, Signals, check_writable, drive};
 use super::named::{self, named};
 use super::progress::Shown;
 use super::run::{announce, unwritable};
 use super::{CliError, Context, Status, print, width};
 use crate::machine::catalogue;
-use crate::report::{Terminal, search_head, search_json, search_text, trial_line};
+use crate::report::{Terminal, search_head, search_json, search_text, tell, tell_text, trial_line};
 use crate::run::{self, DrillResult, Job, PrepareError, Prepared, Shell};
 use crate::scenario::{BadScenario, Drill};
 use crate::search::plan;
@@ -73,6 +73,7 @@ Exit codes:
 
 impl Search {
     pub(super) fn execute(self, context: &Context) -> Result<Status, CliError> {
+        check_writable(&self.results.json)?;
         let drill = self
             .results
             .on_image(context, named(context, &self.scenario)?)?;
@@ -121,7 +122,7 @@ impl Search {
                 }
                 // Without a value that works there is nothing to hold it against.
                 (Err(error), None) => {
-                    eprintln!("with {minimised} {value}:");
+                    tell!("with {minimised} {value}:");
                     return Err(error);
                 }
                 (Err(error), Some(_)) => TrialResult::Refused(refusal(error)?),
@@ -213,7 +214,7 @@ impl Search {
     fn say(&self, text: &str) -> Result<(), CliError> {
         match self.results.json.as_deref() == Some(Path::new("-")) {
             true => {
-                anstream::eprint!("{text}");
+                tell_text(text);
                 Ok(())
             }
             false => print(text),

@@ -26,7 +26,7 @@ Examples:
 
 Leave the shell with `exit`, which ends the machine; Ctrl-A X ends it at once.")]
 pub(super) struct Shell {
-    /// A scenario file.
+    /// A scenario file, or the name of one in scenarios/, with @VARIANT behind it for a variant.
     path: PathBuf,
     /// The variant, if the scenario has several.
     #[arg(long, value_name = "NAME")]
@@ -44,12 +44,9 @@ impl Shell {
         let variants: Vec<String> = self.variant.into_iter().collect();
         let drills = drills(context, std::slice::from_ref(&self.path), &variants)?;
         if drills.len() > 1 {
-            let names: Vec<&str> = drills
-                .iter()
-                .filter_map(|drill| drill.id.variant.as_deref())
-                .collect();
+            let names: Vec<String> = drills.iter().map(|drill| drill.id.to_string()).collect();
             return Err(CliError::wrong(format!(
-                "{} has several variants; pick one with --variant: {}",
+                "{} holds several drills; say which: {}",
                 self.path.display(),
                 names.join(", ")
             )));

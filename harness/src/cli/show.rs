@@ -20,7 +20,8 @@ Example:
 Kernel, initramfs and disks reach QEMU as open files without a name; here they are shown under the
 names that `crashdrill run --keep` gives them.")]
 pub(super) struct Show {
-    /// Scenario files, directories of them, or names of files in scenarios/.
+    /// Scenario files, directories of them, or names of files in scenarios/, with @VARIANT behind it
+    /// for one drill.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Only this variant; may be given several times.

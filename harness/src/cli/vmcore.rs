@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{CliError, Status, width};
-use crate::report::{Looked, View, safe, vmcore_json, vmcore_schema, vmcore_text};
+use crate::report::{Looked, View, safe, tell, vmcore_json, vmcore_schema, vmcore_text};
 use crate::vmcore::{Inspection, VmcoreError, inspect};
 
 /// Say what a dump is: whether all of it is there, which kernel died in it, when and of what, and
@@ -97,7 +97,7 @@ impl Vmcore {
         for path in &self.files {
             let file = path.display().to_string();
             let complain = |error: &dyn std::fmt::Display| {
-                eprintln!("error: {}: {}", safe(&file), safe(&error.to_string()));
+                tell!("error: {}: {}", safe(&file), safe(&error.to_string()));
             };
             let (reader, bytes) = match open(path) {
                 Ok(opened) => opened,

@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode,
-};
+use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::snippet::Snippet;
-use super::{json_line, json_schema, safe};
+use super::{fault_text, json_line, json_schema, safe};
 use crate::kdump::flavour::Flavour;
 use crate::lint::{Checked, CheckedFile, Finding, Kind, Level, Lint};
 
@@ -102,8 +100,8 @@ impl Shown {
             .then(|| Snippet::new(&safe(&file.name), &file.text, finding.at.clone()));
         Self {
             level: finding.level,
-            message: safe(&finding.message),
-            help: finding.help.as_deref().map(safe),
+            message: finding.message.clone(),
+            help: finding.help.clone(),
             snippet,
         }
     }
@@ -138,15 +136,6 @@ impl Diagnostic for Shown {
 
 /// The whole report, `width` columns wide.
 pub fn findings_text(checked: &Checked, width: usize, colour: bool) -> String {
-    let theme = if colour {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(width)
-        .with_context_lines(1)
-        .with_links(false);
     let mut text = String::new();
     for file in &checked.files {
         let name = safe(&file.name);
@@ -160,12 +149,7 @@ pub fn findings_text(checked: &Checked, width: usize, colour: bool) -> String {
         text.push_str(&format!("{name}: {}\n", count(&file.findings)));
         for finding in &file.findings {
             text.push('\n');
-            let shown = Shown::new(file, finding);
-            // Writing to a String does not fail; a span outside the text would, and then the
-            // message without the picture is still the message.
-            if handler.render_report(&mut text, &shown).is_err() {
-                text.push_str(&format!("{shown}\n"));
-            }
+            text += &fault_text(&Shown::new(file, finding), width, colour);
         }
         text.push('\n');
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Finished, Totals};
+use super::{Finished, Totals, write_report};
 use crate::run::LeftOut;
 use crate::scenario::model::Expect;
 use crate::snapshot::Comparison;
@@ -57,7 +57,7 @@ struct Mark<'a> {
     line: Option<&'a str>,
 }
 
-/// Writes the run to `file`.
+/// Writes the run to `file`; `-` is standard output.
 pub fn write_json(file: &Path, finished: &[Finished], left_out: &[LeftOut]) -> io::Result<()> {
     let totals = Totals::of(finished);
     let run = Run {
@@ -70,7 +70,7 @@ pub fn write_json(file: &Path, finished: &[Finished], left_out: &[LeftOut]) -> i
     };
     let mut text = serde_json::to_string_pretty(&run)?;
     text.push('\n');
-    std::fs::write(file, text)
+    write_report(file, &text)
 }
 
 fn skipped(left_out: &LeftOut) -> Skipped<'_> {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Finished, answer, seconds};
+use super::{Finished, answer, seconds, write_report};
 use crate::run::{Began, LeftOut};
 use crate::scenario::DrillId;
 use crate::snapshot::{Comparison, diff};
 
-/// Writes the run to `file`: a suite a scenario, with the image where that is not the scenario's own,
+/// Writes the run to `file` (`-` is standard output): a suite a scenario, with the image where that is not the scenario's own,
 /// and a case a variant. A changed outcome, or another one than the scenario expects, is a failure, a
 /// failure of the harness an error, and a drill that was left out is skipped.
 pub fn write_junit(
@@ -38,7 +38,7 @@ pub fn write_junit(
     }
     report.add_test_suites(suites);
     let text = report.to_string().map_err(io::Error::other)?;
-    std::fs::write(file, text)
+    write_report(file, &text)
 }
 
 /// `healthy`, `healthy on debian-13`.

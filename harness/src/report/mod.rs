@@ -1,6 +1,16 @@
 //! What people and other programs get to see of a run.
 
+/// `eprintln!` for messages: that nobody reads them, or that they do not fit the disk, changes nothing
+/// of what is done.
+macro_rules! tell {
+    ($($argument:tt)*) => {
+        $crate::report::tell_text(&format!("{}\n", format_args!($($argument)*)))
+    };
+}
+pub(crate) use tell;
+
 mod diagnosis;
+mod fault;
 mod findings;
 mod grid;
 mod image;
@@ -17,7 +27,8 @@ mod vectors;
 mod vmcore;
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use diagnosis::{View, diagnosis_json, diagnosis_schema, diagnosis_text};
@@ -37,7 +48,9 @@ pub use terminal::Terminal;
 pub use vectors::{Planned, vectors_json, vectors_schema, vectors_svg, vectors_text};
 pub use vmcore::{Looked, State, vmcore_json, vmcore_schema, vmcore_text};
 
+pub(crate) use fault::fault_text;
 pub(crate) use page::safe;
+pub(crate) use snippet::Snippet;
 pub(crate) use vmcore::amount;
 
 use schemars::JsonSchema;
@@ -110,6 +123,21 @@ impl Totals {
             }
         }
         totals
+    }
+}
+
+/// To standard error, with styles only where it is a terminal.
+pub(crate) fn tell_text(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
+fn write_report(file: &Path, text: &str) -> io::Result<()> {
+    if file != Path::new("-") {
+        return std::fs::write(file, text);
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 

@@ -92,6 +92,16 @@ pub(crate) fn safe(text: &str) -> String {
     text.0.into_iter().map(|(_, char)| char).collect()
 }
 
+/// Lines of text without styles, none wider than `width` columns.
+pub(super) fn wrapped(text: &str, width: usize) -> String {
+    let mut page = Page::new(width);
+    for line in text.lines() {
+        page.flow(&Text::new(), &Text::new().plain(line));
+    }
+    page.out.truncate(page.out.trim_end().len());
+    page.finish()
+}
+
 fn columns(char: char) -> usize {
     char.width().unwrap_or(0)
 }
@@ -227,6 +237,15 @@ mod tests {
             flowed(24, "- ", "小内核因为分配中断号失败而触发"),
             "- 小内核因为分配中断号失\n  败而触发\n"
         );
+    }
+
+    #[test]
+    fn names_stay_whole() {
+        assert_eq!(
+            wrapped("here is no more-than-that\n  b", 24),
+            "here is no\nmore-than-that\n  b"
+        );
+        assert_eq!(wrapped("", 24), "");
     }
 
     #[test]

@@ -30,6 +30,10 @@ impl Snippet {
         let line_end = text[at.start..]
             .find('\n')
             .map_or(text.len(), |newline| at.start + newline);
+        let next = text.get(line_end + 1..);
+        // Half of a line's end on Windows, unless it is what is wrong.
+        let whole = line_start + without_return(&text[line_start..line_end]).len();
+        let line_end = whole.max(at.end.min(line_end));
         let end = at.end.clamp(at.start, line_end);
         let before = &text[line_start..at.start];
         let column = before.chars().count();
@@ -40,7 +44,8 @@ impl Snippet {
             let start = text[..previous]
                 .rfind('\n')
                 .map_or(0, |newline| newline + 1);
-            shown.extend(text[start..previous].chars().take(BEHIND).map(plain));
+            let line = without_return(&text[start..previous]);
+            shown.extend(line.chars().take(BEHIND).map(plain));
             shown.push('\n');
             first_line -= 1;
         }
@@ -56,8 +61,8 @@ impl Snippet {
         let marked_end = shown.len();
         shown.extend(text[end..line_end].chars().take(BEHIND).map(plain));
         shown.push('\n');
-        if let Some(next) = text.get(line_end + 1..).filter(|next| !next.is_empty()) {
-            let next = next.split('\n').next().unwrap_or(next);
+        if let Some(next) = next.filter(|next| !next.is_empty()) {
+            let next = without_return(next.split('\n').next().unwrap_or(next));
             shown.extend(next.chars().take(BEHIND).map(plain));
             shown.push('\n');
         }
@@ -74,6 +79,10 @@ impl Snippet {
     pub(crate) fn label(&self) -> LabeledSpan {
         LabeledSpan::underline(self.at.clone())
     }
+}
+
+fn without_return(line: &str) -> &str {
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 /// One character for one, so that columns stay what they are.
@@ -135,6 +144,8 @@ mod tests {
         );
         assert_eq!(shown("abc", 1..2), (1, 2, "abc\n".to_owned()));
         assert_eq!(shown("a\x1b[2J\tb\n", 6..7).2, "a\u{fffd}[2J b\n");
+        assert_eq!(shown("a\r\nb\r\nc\r\n", 3..4).2, "a\nb\nc\n");
+        assert_eq!(shown("a\r\nb\r\nc\r\n", 4..5).2, "a\nb\u{fffd}\nc\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Compared, Finished, Grid, Totals, answer, mebibytes, safe, seconds};
+use super::{Compared, Finished, Grid, Totals, answer, mebibytes, safe, seconds, tell_text};
 use crate::run::{DrillResult, HarnessError, LeftOut, POSTMORTEM, POSTMORTEM_VMCORE, Postmortem};
 use crate::snapshot::{Comparison, diff};
 use crate::verdict::outcome::{Phase, Verdict};
@@ -51,7 +51,7 @@ impl Terminal {
     pub fn started(&mut self, job: usize) {
         let name = self.name(job);
         if !self.live {
-            anstream::eprintln!("   start  {}", name.trim_end());
+            tell!("   start  {}", name.trim_end());
             return;
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
@@ -89,7 +89,7 @@ impl Terminal {
                 }
                 self.line(job, style, word, &text);
                 let explained = explain(compared);
-                self.bars.suspend(|| anstream::eprint!("{explained}"));
+                self.bars.suspend(|| tell_text(&explained));
             }
             Err(error) => self.failed(job, error),
         }
@@ -109,11 +109,6 @@ impl Terminal {
         self.line(job, BAD, "   ERROR", &error.to_string());
     }
 
-    /// Writes to standard output, above what is running.
-    pub fn print(&self, text: &str) {
-        self.bars.suspend(|| anstream::print!("{text}"));
-    }
-
     /// A job is over: the last that is said of it.
     pub fn over(&mut self, job: usize) {
         if let Some(bar) = self.running.remove(&job) {
@@ -128,7 +123,7 @@ impl Terminal {
         let total = self.names.len();
         let count = format!("[{:>w$}/{total}]", self.done, w = digits(total));
         self.bars.suspend(|| {
-            anstream::eprintln!("{style}{word}{style:#}  {DIM}{count}{DIM:#} {name}  {text}");
+            tell!("{style}{word}{style:#}  {DIM}{count}{DIM:#} {name}  {text}");
         });
     }
 
@@ -141,10 +136,10 @@ impl Terminal {
     /// What came of each matrix, on a terminal of `width` columns.
     pub fn grids(&self, grids: &[Grid], finished: &[Finished], width: usize) {
         for grid in grids {
-            anstream::eprint!("{}", grid.text(finished, width));
+            tell_text(&grid.text(finished, width));
         }
         if !grids.is_empty() {
-            anstream::eprintln!();
+            tell!("");
         }
     }
 
@@ -153,7 +148,7 @@ impl Terminal {
         let totals = Totals::of(finished);
         let good = totals.changed == 0 && totals.failed == 0;
         let style = if good { GOOD } else { BAD };
-        anstream::eprintln!(
+        tell!(
             "{style}{} {} in {}: {} as expected, {} changed, {} failed to run{}{style:#}",
             finished.len(),
             if finished.len() == 1 {
@@ -175,7 +170,7 @@ impl Terminal {
             Err(_) => false,
         };
         if finished.iter().any(by_snapshot) {
-            anstream::eprintln!("review with `cargo insta review`, or accept all with `--accept`");
+            tell!("review with `cargo insta review`, or accept all with `--accept`");
         }
     }
 }

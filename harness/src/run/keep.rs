@@ -15,22 +15,37 @@ pub const POSTMORTEM: &str = "postmortem";
 /// The capture kernel's dump, in there.
 pub const POSTMORTEM_VMCORE: &str = "vmcore.elf";
 
+/// What every kept drill has, and was written first: it is there when the disk was full.
+const REPORTS: &str = "reports.log";
+
+/// Makes room for a drill where an older one was kept, and nowhere else: a customer's files may lie in
+/// a directory with the scenario's name.
+fn clear(directory: &Path) -> io::Result<()> {
+    let empty = match directory.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?.next().is_none(),
+    };
+    match empty || directory.join(REPORTS).is_file() {
+        true => std::fs::remove_dir_all(directory),
+        false => Err(io::Error::other(
+            "it is there, and no drill was kept in it; name another place with --keep-in",
+        )),
+    }
+}
+
 /// Writes the console log, the reports, QEMU's command line, a dead capture kernel's memory and, with
 /// `everything`, initramfs and disks to `directory`, which gets mode 0700; an older one is replaced.
 ///
 /// # Errors
 /// The directory cannot be written.
 pub fn keep(directory: &Path, job: &Job, result: &DrillResult, everything: bool) -> io::Result<()> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    clear(directory)?;
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)?;
+    std::fs::write(directory.join(REPORTS), &result.reports)?;
     std::fs::write(directory.join("console.log"), &result.console)?;
-    std::fs::write(directory.join("reports.log"), &result.reports)?;
     if !result.qemu_said.is_empty() {
         std::fs::write(directory.join("qemu.stderr"), &result.qemu_said)?;
     }
@@ -166,4 +181,29 @@ fn copy(from: &File, to: &Path) -> io::Result<()> {
     }
     to.set_len(offset)?;
     (&to).flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_drill_left_makes_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = directory.path().join("case-1234");
+        clear(&kept).unwrap();
+        std::fs::create_dir(&kept).unwrap();
+        clear(&kept).unwrap();
+        assert!(!kept.exists());
+
+        std::fs::create_dir(&kept).unwrap();
+        std::fs::write(kept.join("console.log"), "a customer's").unwrap();
+        let error = clear(&kept).unwrap_err();
+        assert!(error.to_string().contains("--keep-in"), "{error}");
+        assert!(kept.join("console.log").exists());
+
+        std::fs::write(kept.join(REPORTS), "").unwrap();
+        clear(&kept).unwrap();
+        assert!(!kept.exists());
+    }
 }

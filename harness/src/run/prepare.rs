@@ -442,7 +442,8 @@ fn line_of(drill: &Drill, error: &PlanError) -> Option<Range<usize>> {
 /// The key that an error of planning is about.
 fn problem(error: &PlanError) -> Problem {
     let conf = Path::default().key("kdump").key("conf");
-    let devices = Path::default().key("machine").key("devices");
+    let machine = Path::default().key("machine");
+    let devices = machine.clone().key("devices");
     let path = match error {
         PlanError::Conf(_)
         | PlanError::NotEmulated(_)
@@ -462,6 +463,11 @@ fn problem(error: &PlanError) -> Problem {
         PlanError::Files(_) => Path::default().key("capture").key("files"),
         PlanError::Module { .. } => Path::default().key("capture").key("drivers"),
         PlanError::Machine(machine::PlanError::Device { device, .. }) => devices.index(*device),
+        PlanError::Machine(machine::PlanError::Cpus(_) | machine::PlanError::FlatCpus(_)) => {
+            machine.key("cpus")
+        }
+        PlanError::Machine(machine::PlanError::Memory(_)) => machine.key("memory"),
+        PlanError::Machine(machine::PlanError::CpuModel(_)) => machine.key("cpu"),
         PlanError::Machine(_) | PlanError::NoTarget => devices,
     };
     let problem = Problem::new(path, error.to_string());

@@ -230,7 +230,12 @@ fn bytes_help(size: &str) -> Option<String> {
         unit.trim().to_ascii_lowercase().get(1..),
         Some("" | "b" | "ib")
     );
-    (known && !number.is_empty() && "KMGT".contains(letter)).then(|| format!("{number}{letter}"))
+    let meant = format!("{number}{letter}");
+    let help = match meant.eq_ignore_ascii_case(size) {
+        true => "it does not fit into 64 bits; write a smaller one".to_owned(),
+        false => meant,
+    };
+    (known && !number.is_empty() && "KMGT".contains(letter)).then_some(help)
 }
 
 /// crashkernel= says itself where it is wrong.

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::path::{self, PathBuf};
 use std::sync::Arc;
 
-use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
-};
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+use crate::report::{Snippet, fault_text, safe};
 
 /// Everything that is wrong with one file.
 #[derive(Debug, Clone, thiserror::Error, Diagnostic)]
@@ -120,26 +120,43 @@ impl BadScenario {
 
     /// The whole report, `width` columns wide.
     pub fn render(&self, width: usize, colour: bool) -> String {
-        let theme = if colour {
-            GraphicalTheme::unicode()
-        } else {
-            GraphicalTheme::unicode_nocolor()
-        };
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_width(width)
-            .with_context_lines(1)
-            .with_links(false);
-        let mut text = format!("{self}\n");
+        let mut text = format!("{}\n", safe(&self.to_string()));
         for fault in &self.faults {
+            let place = fault.place.as_ref().map(|(source, label)| {
+                let at = label.offset()..label.offset() + label.len();
+                let snippet = Snippet::new(&safe(source.name()), source.inner(), at);
+                let span = *snippet.label().inner();
+                let words = label.label().map(safe);
+                (snippet, LabeledSpan::new_with_span(words, span))
+            });
             text.push('\n');
-            // Writing to a String does not fail; a span outside the text would, and then the
-            // message without the picture is still the message.
-            if handler.render_report(&mut text, fault).is_err() {
-                text.push_str(&fault.message);
-                text.push('\n');
-            }
+            text += &fault_text(&Placed { fault, place }, width, colour);
         }
         text
+    }
+}
+
+/// A fault with no more of the file than is shown of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+struct Placed<'a> {
+    fault: &'a Fault,
+    place: Option<(Snippet, LabeledSpan)>,
+}
+
+impl Diagnostic for Placed<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.fault.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        let (snippet, _) = self.place.as_ref()?;
+        Some(snippet)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let (_, label) = self.place.as_ref()?;
+        Some(Box::new(std::iter::once(label.clone())))
     }
 }
 

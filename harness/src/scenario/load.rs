@@ -407,9 +407,13 @@ fn name_of_file(file: &path::Path, base: &Node, all: &mut Collected) {
         }),
     ) = (stem, name)
         && stem != name
+        && check::is_name(name)
     {
         let message = format!("the file is called `{stem}`, the scenario `{name}`");
-        let help = format!("write `name: {stem}`, or rename the file to `{name}.yaml`");
+        let help = match check::is_name(stem) {
+            true => format!("write `name: {stem}`, or rename the file to `{name}.yaml`"),
+            false => format!("rename the file to `{name}.yaml`"),
+        };
         all.add(None, Found::new(span.clone(), message, Some(help)));
     }
 }

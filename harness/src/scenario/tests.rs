@@ -294,12 +294,44 @@ fn a_shared_error_is_said_once() {
 }
 
 #[test]
+fn help_can_be_followed() {
+    let first = |text: &str| {
+        let fault = load(text).unwrap_err().faults.remove(0);
+        (fault.message, fault.help.unwrap_or_default())
+    };
+    let (_, help) = first(&GOOD.replace("memory: 1G", "memory: 999999999T"));
+    assert_eq!(help, "it does not fit into 64 bits; write a smaller one");
+    // No file is to have a name that no scenario can have.
+    let named = |name: &str| GOOD.replace("name: vector-exhaustion-nvme", name);
+    let bad = load(&named("name: Odd Name")).unwrap_err();
+    assert_eq!(bad.faults.len(), 1, "{bad:?}");
+    let bad = parse(File::new("it's.yaml"), &named("name: its"), facts_of).unwrap_err();
+    let help = bad.faults[0].help.as_deref();
+    assert_eq!(help, Some("rename the file to `its.yaml`"));
+}
+
+#[test]
 fn later_errors_point_into_the_file() {
     let drills = good(GOOD);
     let path: Path = "machine.devices[1].device".parse().unwrap();
     let bad = drills[1].refuse(&[Problem::new(path, "this QEMU has no nvme").help("QEMU 2")]);
     let text = bad.render(100, false);
     assert!(text.contains("vector-exhaustion-nvme.yaml:9:16"), "{text}");
+}
+
+/// A scenario may come from anyone, and be anything: what is shown of it steers no terminal, and is
+/// not a hundred thousand columns wide.
+#[test]
+fn errors_are_safe_to_show() {
+    let text = GOOD.replace("debian-12", "\"\\e]0;x\\a\" # \u{1b}[31m");
+    let bad = load(&text).unwrap_err().render(100, false);
+    assert!(bad.contains("`\\x1b]0;x\\x07` cannot be an image"), "{bad}");
+    assert!(!bad.contains('\u{1b}'), "{bad}");
+    let bad = load::parse_bytes(File::new("\u{1b}.yaml"), b"\xff", facts_of).unwrap_err();
+    assert!(bad.render(100, false).starts_with("\\x1b.yaml: 1 error"));
+
+    let bad = load(&"[".repeat(100_000)).unwrap_err().render(100, false);
+    assert!(bad.len() < 2000, "{}", bad.len());
 }
 
 #[test]
