@@ -527,6 +527,28 @@ kdump: saving vmcore complete
     wrong.none();
 }
 
+/// dracut since 055 words it anew.
+#[test]
+fn a_timeout_of_a_newer_dracut() {
+    let mut wrong = Wrong::default();
+    let waiting = "[  131.287000] dracut-initqueue[331]: Warning: dracut-initqueue: timeout, still waiting for following initqueue hooks:
+[  131.290000] dracut-initqueue[331]: Warning: /lib/dracut/hooks/initqueue/finished/devexists-\\x2fdev\\x2fmapper\\x2frhel-root.sh: \"[ -e \"/dev/mapper/rhel-root\" ]\"
+";
+    let starting = "[  131.300000] dracut-initqueue[331]: Warning: dracut-initqueue: starting timeout scripts\n";
+    let refused = "[    4.454908] nvme nvme0: Device not ready; aborting reset, CSTS=0x1\n";
+    for (tail, cause) in [
+        (waiting.to_owned(), "target-not-found"),
+        (starting.to_owned(), "target-not-found"),
+        (
+            format!("{refused}{waiting}{starting}"),
+            "adapter-left-in-old-mode",
+        ),
+    ] {
+        wrong.check(&format!("{CAPTURE}{tail}"), DumpTargetMissing, cause);
+    }
+    wrong.none();
+}
+
 #[test]
 fn first_kernels_of_logs() {
     let mut wrong = Wrong::default();
