@@ -550,6 +550,55 @@ fn a_timeout_of_a_newer_dracut() {
 }
 
 #[test]
+fn a_target_that_systemd_waits_for() {
+    let mut wrong = Wrong::default();
+    let swap = "[ TIME ] Timed out waiting for device dev-mapper-rhel\\x2dswap.device.
+[DEPEND] Dependency failed for Swap.
+";
+    let failed = "[FAILED] Failed to mount /kdumproot.\n";
+    let gone = "[ TIME ] Timed out waiting for device /dev/disk/by-uuid/6f3b.
+[DEPEND] Dependency failed for /kdumproot.
+";
+    for (tail, verdict, cause) in [
+        (gone.to_owned(), DumpTargetMissing, "target-not-found"),
+        (
+            gone.replace(" /kdumproot", " kdumproot.mount - /kdumproot"),
+            DumpTargetMissing,
+            "target-not-found",
+        ),
+        (
+            "[   92.000000] systemd[1]: dev-sda2.device: Job dev-sda2.device/start timed out.
+[   92.000001] systemd[1]: Dependency failed for Kdump Vmcore Save Service.
+"
+            .to_owned(),
+            DumpTargetMissing,
+            "target-not-found",
+        ),
+        // The dump needs no swap.
+        (swap.to_owned(), Unknown, "unknown"),
+        (failed.to_owned(), DumpTargetMissing, "unknown"),
+        (
+            format!("[    4.1] XFS (sda1): Invalid superblock magic number\n{failed}"),
+            DumpTargetMissing,
+            "target-wrong-filesystem",
+        ),
+        (
+            format!("mount[550]: mount.nfs: Connection timed out\n{failed}"),
+            DumpTargetMissing,
+            "dump-server-unreachable",
+        ),
+        (
+            format!("{gone}kdump: saving vmcore\nkdump: saving vmcore complete\n"),
+            VmcoreSaved,
+            "none",
+        ),
+    ] {
+        wrong.check(&format!("{CAPTURE}{tail}"), verdict, cause);
+    }
+    wrong.none();
+}
+
+#[test]
 fn first_kernels_of_logs() {
     let mut wrong = Wrong::default();
     let none = "no-crashkernel-memory";
