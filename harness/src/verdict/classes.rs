@@ -599,6 +599,16 @@ fn a_target_that_systemd_waits_for() {
 }
 
 #[test]
+fn a_capture_kernel_without_low_memory() {
+    let mut wrong = Wrong::default();
+    let log = format!(
+        "{CAPTURE}[    0.500000] Kernel panic - not syncing: Can not allocate SWIOTLB buffer earlier and can't now provide you with the DMA bounce buffer\n{REBOOTING}"
+    );
+    wrong.check(&log, CaptureOom, "crashkernel-too-small");
+    wrong.none();
+}
+
+#[test]
 fn first_kernels_of_logs() {
     let mut wrong = Wrong::default();
     let none = "no-crashkernel-memory";
