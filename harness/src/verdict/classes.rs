@@ -608,6 +608,24 @@ fn a_capture_kernel_without_low_memory() {
     wrong.none();
 }
 
+/// kdumptool looks at the space that is left after makedumpfile is done, and removes the dump.
+#[test]
+fn a_dump_that_is_removed_again() {
+    let mut wrong = Wrong::default();
+    let saved = "[   29.400000] kdump-save[410]: The dumpfile is saved to /kdump/mnt1/var/crash/2023-05-01-10:00/vmcore.
+[   29.400000] kdump-save[410]: makedumpfile Completed.
+";
+    wrong.check(&format!("{CAPTURE}{saved}"), VmcoreSaved, "none");
+    let removed =
+        "[   29.500000] kdump-save[400]: Dump too large. Aborting. Check KDUMP_FREE_DISK_SIZE.\n";
+    wrong.check(
+        &format!("{CAPTURE}{saved}{removed}"),
+        DumpFailed,
+        "target-full",
+    );
+    wrong.none();
+}
+
 #[test]
 fn first_kernels_of_logs() {
     let mut wrong = Wrong::default();
