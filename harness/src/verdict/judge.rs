@@ -390,7 +390,7 @@ fn end_sentence(end: End) -> String {
         End::Reset => "end: the machine reset".to_owned(),
         End::Silent(limit) => format!("end: not a byte on the console for {limit}"),
         End::TotalLimit(limit) => format!("end: not over after {limit}"),
-        End::Panicked => "end: stopped after the panic".to_owned(),
+        End::Panicked => "end: the kernel stopped with the panic".to_owned(),
         End::Halted => "end: the machine halted".to_owned(),
         End::LogEnds => "end: the log says no more".to_owned(),
     }
