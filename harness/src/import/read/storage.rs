@@ -110,12 +110,15 @@ pub(in super::super) fn lsblk(text: &Text<'_>) -> Storage {
             Some("lvm") => By::Lvm,
             _ => guessed(name),
         };
+        above.retain(|(of, _)| *of < depth);
+        let mapped = |(_, node): &(usize, String)| node.starts_with("/dev/mapper/");
         let node = match kind {
             Some("lvm" | "mpath" | "crypt") => format!("/dev/mapper/{name}"),
+            // kpartx maps partitions of what is mapped itself.
+            Some("part") if above.last().is_some_and(mapped) => format!("/dev/mapper/{name}"),
             _ if name.starts_with('/') => name.to_owned(),
             _ => format!("/dev/{name}"),
         };
-        above.retain(|(of, _)| *of < depth);
         if let Some((_, below)) = above.last() {
             let below = below.clone();
             all.edge(text, line, &node, &below, by);

@@ -157,3 +157,53 @@ fn no_end_and_no_beginning() {
     let nowhere = facts(&[("cat /etc/kdump.conf", CORE)]);
     assert!(way(&nowhere).is_empty());
 }
+
+/// What Ubuntu's installer writes into fstab is a name that only udev knows.
+#[test]
+fn another_file_knows_the_name() {
+    let links = "/sys/block:\nlrwxrwxrwx 1 0 0 0 Jan 1 00:00 nvme0n1 -> \
+                 ../devices/pci0000:c0/0000:c0:03.3/0000:c2:00.0/nvme/nvme0/nvme0n1";
+    let facts = facts(&[
+        (
+            "cat /etc/default/kdump-tools",
+            "USE_KDUMP=1\nKDUMP_COREDIR=\"/var/crash\"",
+        ),
+        (
+            "cat /etc/fstab",
+            "/dev/disk/by-id/dm-uuid-LVM-8h3kq2Abc / ext4 defaults 0 1",
+        ),
+        (
+            "lsblk",
+            "NAME                      MAJ:MIN RM   SIZE RO TYPE MOUNTPOINTS\n\
+             nvme0n1                   259:0    0 894.3G  0 disk \n\
+             └─nvme0n1p3               259:3    0 891.2G  0 part \n\
+            \u{20} └─ubuntu--vg-ubuntu--lv 253:0    0   100G  0 lvm  /",
+        ),
+        ("ls -l /sys/block", links),
+    ]);
+    assert_eq!(functions(&facts), ["0000:c2:00.0"]);
+    assert_eq!(
+        facts.target.unwrap().steps[0].value.to,
+        "/dev/mapper/ubuntu--vg-ubuntu--lv"
+    );
+}
+
+/// The partition is a mapped device as well.
+#[test]
+fn a_partition_of_a_multipath_device() {
+    let facts = facts(&[
+        (
+            "cat /etc/kdump.conf",
+            &format!("xfs /dev/mapper/mpathb1\n{CORE}"),
+        ),
+        (
+            "lsblk",
+            "NAME          MAJ:MIN RM  SIZE RO TYPE  MOUNTPOINT\n\
+             sda             8:16 0  100G  0 disk  \n\
+             └─mpathb      253:1  0  100G  0 mpath \n\
+            \u{20} └─mpathb1   253:5  0  100G  0 part  /dump",
+        ),
+        ("ls -l /sys/block", LINKS),
+    ]);
+    assert_eq!(functions(&facts), ["0000:5e:00.0"]);
+}
