@@ -191,7 +191,8 @@ pub(in super::super) fn pvs(text: &Text<'_>) -> Storage {
     all
 }
 
-/// `lvs -a -o +devices`: `root rhel -wi-ao---- 45.00g ... /dev/sda2(0)`.
+/// `lvs -a -o +devices`: `root rhel -wi-ao---- 45.00g ... /dev/sda2(0)`; sosreports have more columns
+/// behind it.
 pub(in super::super) fn lvs(text: &Text<'_>) -> Storage {
     let mut all = Storage::default();
     for (line, words) in words(text) {
@@ -209,8 +210,9 @@ pub(in super::super) fn lvs(text: &Text<'_>) -> Storage {
             name.replace('-', "--")
         );
         all.edge(text, line, &node, &mapped, By::Name);
-        let last = words.last().copied().unwrap_or_default();
-        let mut on = last
+        let is_on = |word: &&&str| word.starts_with("/dev/") && word.contains('(');
+        let devices = words.iter().rfind(is_on).copied().unwrap_or_default();
+        let mut on = devices
             .split(',')
             .filter_map(|device| device.split_once('('))
             .filter(|(device, _)| device.starts_with("/dev/"))
@@ -270,7 +272,11 @@ pub(in super::super) fn link(
         // `../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.0/host0/.../block/sda/sda1`.
         if let Some(address) = last_address(target) {
             let adapter = adapter(address);
-            all.edge(text, line, &format!("/dev/{name}"), &adapter, By::Adapter);
+            let node = format!("/dev/{name}");
+            all.edge(text, line, &node, &adapter, By::Adapter);
+            if let Some(whole) = namespace_of_path(name) {
+                all.edge(text, line, &format!("/dev/{whole}"), &node, By::Multipath);
+            }
         }
         return;
     }
@@ -298,6 +304,16 @@ pub(in super::super) fn link(
     {
         all.edge(text, line, &node, &adapter(address), By::Adapter);
     }
+}
+
+/// `nvme0n1` of `nvme0c1n1`, one controller's path to it. Where the kernel has multipath for NVMe, the
+/// namespace itself is a virtual device and below no function (drivers/nvme/host/multipath.c).
+fn namespace_of_path(name: &str) -> Option<String> {
+    let (subsystem, rest) = name.strip_prefix("nvme")?.split_once('c')?;
+    let (controller, namespace) = rest.split_once('n')?;
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+    let plain = [subsystem, controller, namespace].into_iter().all(number);
+    plain.then(|| format!("nvme{subsystem}n{namespace}"))
 }
 
 /// The function that a device of /sys is below.

@@ -207,3 +207,44 @@ fn a_partition_of_a_multipath_device() {
     ]);
     assert_eq!(functions(&facts), ["0000:5e:00.0"]);
 }
+
+/// The kernel's own multipath: what is mounted is below no function.
+#[test]
+fn a_namespace_with_paths() {
+    let links = "/sys/block:\n\
+        lrwxrwxrwx 1 0 0 0 Jan 1 00:00 nvme0c0n1 -> ../devices/pci0000:30/0000:30:02.0/0000:31:00.0/nvme/nvme0/nvme0c0n1\n\
+        lrwxrwxrwx 1 0 0 0 Jan 1 00:00 nvme0n1 -> ../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1\n\
+        lrwxrwxrwx 1 0 0 0 Jan 1 00:00 nvme1c1n1 -> ../devices/pci0000:30/0000:30:03.0/0000:32:00.0/nvme/nvme1/nvme1c1n1";
+    let facts = facts(&[
+        ("cat /etc/kdump.conf", CORE),
+        ("mount", "/dev/nvme0n1p2 on / type xfs (rw,relatime)"),
+        ("ls -l /sys/block", links),
+    ]);
+    assert_eq!(functions(&facts), ["0000:31:00.0"]);
+}
+
+/// `lvs` as sosreports have it, of a group on two adapters' disks.
+#[test]
+fn a_volume_on_one_of_two_disks() {
+    let facts = facts(&[
+        ("cat /etc/kdump.conf", CORE),
+        ("mount", "/dev/mapper/rhel-root on / type xfs (rw,relatime)"),
+        (
+            "lvs -a -o +lv_tags,devices",
+            "  LV   VG   Attr       LSize  Pool LV Tags Devices      KRahead Rahead #Str Stripe\n  \
+             root rhel -wi-ao---- 50.00g              /dev/sda2(0) 128.00k auto      1     0",
+        ),
+        (
+            "pvs",
+            "  PV         VG   Fmt  Attr PSize  PFree\n  /dev/sda2  rhel lvm2 a--  1.00t    0\n  \
+             /dev/sdb1  rhel lvm2 a--  1.00t    0",
+        ),
+        (
+            "ls -l /sys/block",
+            &format!(
+                "{LINKS}\nlrwxrwxrwx 1 0 0 0 Jan 1 00:00 sdb -> ../devices/pci0000:00/0000:00:17.0/ata1/host1/block/sdb"
+            ),
+        ),
+    ]);
+    assert_eq!(functions(&facts), ["0000:5e:00.0"]);
+}
