@@ -213,7 +213,7 @@ impl Graph {
             return Vec::new();
         }
         let lies = next.iter().any(|edge| edge.value.by != By::Name);
-        if !lies && let Some(disk) = disk_of(node) {
+        if !lies && let Some(disk) = disk_of(node).or_else(|| self.map_of(node)) {
             next.push(Sourced {
                 value: Edge {
                     from: node.to_owned(),
@@ -230,6 +230,22 @@ impl Graph {
             next.extend(only_adapter(node, facts));
         }
         next
+    }
+
+    /// `/dev/mapper/mpatha` of `/dev/mapper/mpatha2`, which kpartx calls `mpatha-part2` or, behind a
+    /// digit, `mpatha0p2`: where there is such a multipath device.
+    fn map_of(&self, node: &str) -> Option<String> {
+        let stem = node.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !node.starts_with("/dev/mapper/") || stem == node {
+            return None;
+        }
+        let is_map = |name: &&str| {
+            let below = self.below.get(*name).into_iter().flatten();
+            below.into_iter().any(|edge| edge.value.by == By::Multipath)
+        };
+        let parts = ["-part", "_part", "p", ""];
+        let names = parts.iter().filter_map(|part| stem.strip_suffix(part));
+        names.into_iter().find(is_map).map(str::to_owned)
     }
 
     /// What is mounted where a directory is: at the longest place that it is below.

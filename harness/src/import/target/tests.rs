@@ -248,3 +248,30 @@ fn a_volume_on_one_of_two_disks() {
     ]);
     assert_eq!(functions(&facts), ["0000:5e:00.0"]);
 }
+
+/// As SUSE and Debian call partitions of a multipath device, and others one whose name ends in a digit.
+#[test]
+fn a_partition_that_only_its_name_tells() {
+    for (map, partition) in [
+        ("36001438009b0", "36001438009b0-part2"),
+        ("36001438009b0", "36001438009b0p2"),
+        ("mpatha", "mpatha2"),
+    ] {
+        let facts = facts(&[
+            ("cat /etc/kdump.conf", CORE),
+            (
+                "mount",
+                &format!("/dev/mapper/{partition} on / type xfs (rw,relatime)"),
+            ),
+            (
+                "multipath -ll",
+                &format!(
+                    "{map} (36001438009b0) dm-0 HP,HSV450\nsize=200G\n`-+- policy='service-time 0'\n  \
+                     `- 1:0:0:1 sda 8:0   active ready running"
+                ),
+            ),
+            ("ls -l /sys/block", LINKS),
+        ]);
+        assert_eq!(functions(&facts), ["0000:5e:00.0"], "{partition}");
+    }
+}
