@@ -13,7 +13,8 @@ pub(super) fn virtual_functions(facts: &Facts) -> BTreeSet<PciAddress> {
     const MOST: u16 = 1024;
     let mut all = BTreeSet::new();
     for (at, function) in &facts.functions {
-        let Some(sriov) = function.sriov else {
+        // A virtual function makes none.
+        let Some(sriov) = function.sriov.filter(|_| !all.contains(at)) else {
             continue;
         };
         let own = u32::from(at.bus) << 8 | u32::from(at.slot.device) << 3;
