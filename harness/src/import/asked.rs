@@ -47,7 +47,7 @@ type Demand = (&'static str, fn(Asking) -> u16);
 /// of Linux 6.1 in the file that is named; what is said of older kernels without a file is not.
 /// Where a function behind it sets a limit that its files do not show (firmware, module parameters),
 /// this is the most.
-const DEMANDS: [Demand; 24] = [
+const DEMANDS: [Demand; 27] = [
     // drivers/net/ethernet/intel/ixgbe/ixgbe_lib.c, ixgbe_acquire_msix_vectors: queues, at most
     // IXGBE_MAX_FDIR_INDICES and online CPUs, and NON_Q_VECTORS.
     ("ixgbe", |asking| asking.online.min(63) + 1),
@@ -130,6 +130,13 @@ const DEMANDS: [Demand; 24] = [
         true => asking.possible.min(256),
         false => asking.online.min(4),
     }),
+    // drivers/scsi/mpi3mr/mpi3mr_fw.c, mpi3mr_setup_isr: a queue an online CPU, and one for all else.
+    ("mpi3mr", |asking| match asking.reset_devices {
+        true => 1,
+        false => asking.online.saturating_add(1),
+    }),
+    // drivers/scsi/vmw_pvscsi.c, pvscsi_probe.
+    ("vmw_pvscsi", |_| 1),
     // drivers/scsi/isci/init.c, isci_setup_interrupts: SCI_NUM_MSI_X_INT for each of two controllers;
     // parts with four ports have one.
     ("isci", |_| 4),
@@ -141,6 +148,8 @@ const DEMANDS: [Demand; 24] = [
     ("snd_hda_intel", |_| 1),
     // drivers/gpu/drm/i915/i915_driver.c, i915_driver_hw_probe.
     ("i915", |_| 1),
+    // drivers/vfio/pci/vfio_pci_intrs.c: what its user asks for, and a capture kernel has none.
+    ("vfio_pci", |_| 0),
     // drivers/misc/hpilo.c has the line; drivers/watchdog/hpwdt.c comes with NMIs.
     ("hpilo", |_| 0),
     ("hpwdt", |_| 0),

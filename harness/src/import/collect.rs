@@ -178,7 +178,11 @@ impl Collected {
                     self.facts.interrupts = found.lines;
                 }
             }
-            Kind::Uname => self.kernel.offer(0, system::uname(text)),
+            Kind::Uname => {
+                self.kernel.offer(0, system::uname(text));
+                let host = &mut self.facts.host;
+                *host = host.take().or(system::host(text));
+            }
             Kind::OsRelease => {
                 // Of CentOS and Debian it has one number; the other file has both.
                 let found = system::os_release(text);

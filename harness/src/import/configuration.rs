@@ -12,7 +12,7 @@ use crate::kdump::conf::{DumpTarget, FailureAction, KdumpConf};
 use crate::kdump::configuration::Configuration;
 use crate::kdump::flavour::Flavour;
 use crate::kdump::kdump_tools::KdumpTools;
-use crate::kdump::suse::SuseKdump;
+use crate::kdump::suse::{SaveDir, SuseKdump};
 use crate::kdump::sysconfig::Sysconfig;
 use crate::scenario::model::{Boot, Kdump, SysconfigFile};
 use crate::vectors::Kernel;
@@ -333,9 +333,12 @@ fn debian(facts: &Facts, drilled: &mut Drilled, scrubber: &mut Scrubber) {
             | "FTP_REMOTE_HOST" | "FTP_USER" | "FTP_PASSWORD" | "FTP_PORT" | "FTP_COREDIR"
             | "HOSTTAG" => {
                 let name = format!("{key}=");
-                drilled.lost.push(format!(
-                    "kdump-tools' {key}: the dump goes to the root disk"
-                ));
+                // The others are about these.
+                if matches!(key, "SSH" | "NFS" | "FTP") {
+                    drilled.lost.push(format!(
+                        "kdump-tools' {key}: the dump goes to the root disk"
+                    ));
+                }
                 off(&name, "the dump goes to the root disk")
             }
             // It would replace the root file system's name.
@@ -363,6 +366,10 @@ fn suse(facts: &Facts, drilled: &mut Drilled, scrubber: &mut Scrubber) {
         return;
     };
     let suse = SuseKdump::read(&text.value).value;
+    if let SaveDir::Remote { .. } = suse.savedir {
+        let server = "a disk is the dump target, in place of the server that KDUMP_SAVEDIR names";
+        drilled.lost.push(server.to_owned());
+    }
     let line = suse.capture_commandline("", 0).to_string();
     // SUSE's own words for its initramfs say where the dump goes; the drill has a disk.
     let kept: Vec<String> = parameters(&line, &[]).kept;

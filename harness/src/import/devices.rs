@@ -9,12 +9,14 @@ mod bus;
 mod generic;
 mod row;
 mod target;
+mod virtual_functions;
 
 use std::collections::BTreeMap;
 
 pub use row::Row;
 use row::what;
 use target::{line_of, target};
+use virtual_functions::virtual_functions;
 
 use super::ImportError;
 use super::asked::asked;
@@ -76,6 +78,8 @@ struct One<'a> {
     first: Option<u16>,
     /// Vectors that its driver asks for in the capture kernel.
     capture: u16,
+    /// A virtual function, which is not there in the capture kernel.
+    gone: bool,
     target: bool,
 }
 
@@ -95,10 +99,12 @@ pub(super) fn devices(facts: &Facts, setting: &Setting<'_>) -> Result<Devices, I
         room: Room::ALL,
         single: None,
     };
+    let gone = virtual_functions(facts);
     let mut groups: BTreeMap<(u32, u8, u8), Vec<One<'_>>> = BTreeMap::new();
     for (at, function) in &facts.functions {
         let driver = driver(function, shown);
-        let loaded = driver.filter(|name| !setting.kept_out.iter().any(|out| out == name));
+        let gone = gone.contains(at);
+        let loaded = driver.filter(|name| !gone && !setting.kept_out.iter().any(|out| out == name));
         let first = first_of(facts, function, driver);
         let capture = loaded.map_or(0, |driver| asked(function, driver, first, setting.theirs));
         let one = One {
@@ -107,6 +113,7 @@ pub(super) fn devices(facts: &Facts, setting: &Setting<'_>) -> Result<Devices, I
             driver,
             first,
             capture,
+            gone,
             target: target == Some(*at),
         };
         let card = (at.domain, at.bus, at.slot.device);
@@ -169,6 +176,7 @@ impl Found {
                         && !one.target
                         && one.driver == first.driver
                         && one.capture == first.capture
+                        && one.gone == first.gone
                 })
                 .count()
                 .max(1);
@@ -213,6 +221,12 @@ impl Found {
             let other = stand_in::target(setting.network);
             let stand_in = found.filter(|found| usable(found.kind)).unwrap_or(&other);
             self.stands(group, row, these, stand_in, setting);
+            return;
+        }
+        if first.gone {
+            self.rows[row].lost =
+                "a virtual function: the capture kernel turns SR-IOV off before it looks for any"
+                    .to_owned();
             return;
         }
         match found {

@@ -1,8 +1,8 @@
 //! One customer's machine, as their files tell it.
 //!
-//! Every fact carries the place it was read from. Serial numbers, MAC addresses and host names are
-//! no facts, except where the kernel's command lines and kdump's own files, which are kept word for
-//! word, have them.
+//! Every fact carries the place it was read from. Serial numbers and MAC addresses are no facts,
+//! except where the kernel's command lines and kdump's own files, which are kept word for word, have
+//! them; host names are, to be found in these.
 
 mod pci;
 mod system;
@@ -26,6 +26,8 @@ use crate::units::Bytes;
 pub struct Facts {
     /// `uname -r` of the first kernel.
     pub kernel: Option<Sourced<Release>>,
+    /// `uname -n`, for nothing but to be taken out of what is written.
+    pub host: Option<String>,
     /// What is installed.
     pub distribution: Option<Sourced<Distribution>>,
     /// Version of kexec-tools, without the release of its package: `2.0.15`.

@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::facts::Facts;
 use crate::kdump::conf::DEFAULT_SSHKEY;
+use crate::kdump::conf::options::is_option;
 
 /// Name of a drill's dump server.
 pub(super) const SERVER: &str = "dump-server";
@@ -63,6 +65,8 @@ pub(super) struct Scrubber {
     off: bool,
     /// By kind and by what it stands for.
     known: BTreeMap<(Kind, String), usize>,
+    /// Names of the customer's hosts, which look like any word.
+    names: Option<Regex>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +76,81 @@ enum Kind {
     V6,
     V4,
     Serial,
+    Name,
+}
+
+/// What is no host's name, though a host may be called so.
+const WORDS: [&str; 29] = [
+    "boot",
+    "crash",
+    "default",
+    "devices",
+    "dev",
+    "dump",
+    "halt",
+    "home",
+    "host",
+    "irqpoll",
+    "kdump",
+    "kernel",
+    "linux",
+    "local",
+    "localdomain",
+    "localhost",
+    "makedumpfile",
+    "mnt",
+    "name",
+    "none",
+    "number",
+    "poweroff",
+    "reboot",
+    "root",
+    "serial",
+    "server",
+    "shell",
+    "usr",
+    "var",
+];
+
+/// Names of hosts in the files: the machine's own, and those that kdump.conf speaks of.
+fn hosts(facts: &Facts) -> Vec<String> {
+    /// More than anybody has.
+    const MOST: usize = 64;
+    let mut names: Vec<&str> = facts.host.iter().map(String::as_str).collect();
+    let conf = facts.kdump.conf.as_ref();
+    let conf = conf.map(|conf| conf.value.as_str()).unwrap_or_default();
+    let lines = conf.lines().map(str::trim_start);
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let words = line.split([' ', '\t', '"', '\'', ',']);
+        let nodes = line.starts_with("fence_kdump_nodes");
+        for word in words.skip(1).filter(|word| !word.is_empty()) {
+            let word = word.rsplit('@').next().unwrap_or(word);
+            match word.split_once(":/") {
+                Some((host, _)) => names.push(host),
+                None if nodes => names.push(word),
+                None => {}
+            }
+        }
+    }
+    // The whole name, and its first part.
+    let parts = names.iter().flat_map(|name| {
+        let short = name.split('.').next().unwrap_or(name);
+        [*name, short]
+    });
+    let mut found: Vec<String> = Vec::new();
+    for part in parts {
+        let part = part.to_ascii_lowercase();
+        let plain = part
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c));
+        let number = !part.contains(|c: char| c.is_ascii_alphabetic());
+        let word = WORDS.contains(&part.as_str()) || part == SERVER || is_option(&part);
+        let length = (3..=255).contains(&part.len());
+        if plain && length && !number && !word && !found.contains(&part) && found.len() < MOST {
+            found.push(part);
+        }
+    }
+    found
 }
 
 impl Scrubber {
@@ -80,6 +159,19 @@ impl Scrubber {
         Self {
             off: keep,
             ..Self::default()
+        }
+    }
+
+    /// One that knows the names of a customer's hosts.
+    pub(super) fn of_machine(keep: bool, facts: &Facts) -> Self {
+        let mut names = hosts(facts);
+        // A part of a name is none.
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        let names: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+        let pattern = format!("(?i){}", names.join("|"));
+        Self {
+            names: Regex::new(&pattern).ok().filter(|_| !names.is_empty()),
+            ..Self::new(keep)
         }
     }
 
@@ -125,9 +217,37 @@ impl Scrubber {
                 _ => format!("{USER}@{SERVER}"),
             }
         });
-        let text = patterns.domain.replace_all(&text, SERVER);
+        let text = self.without_names(&text);
+        let text = patterns.domain.replace_all(&text, |found: &Captures<'_>| {
+            // dracut's parameters begin like a domain: `rd.net.timeout.carrier=30`.
+            let behind = found.get(0).map_or("", |found| &text[found.end()..]);
+            match &found[0] {
+                "rd.net" if behind.starts_with('.') => "rd.net".to_owned(),
+                _ => SERVER.to_owned(),
+            }
+        });
         let text = patterns.home.replace_all(&text, "/root");
         self.each(&patterns.serial, &text, Kind::Serial)
+    }
+
+    /// Without the names of the customer's hosts, where they are whole words.
+    fn without_names(&mut self, text: &str) -> String {
+        let Some(names) = self.names.take() else {
+            return text.to_owned();
+        };
+        let clean = names.replace_all(text, |found: &Captures<'_>| {
+            let (before, behind) = found.get(0).map_or(("", ""), |found| {
+                (&text[..found.start()], &text[found.end()..])
+            });
+            let inner = |c: char| c.is_ascii_alphanumeric();
+            match before.ends_with(inner) || behind.starts_with(inner) {
+                true => found[0].to_owned(),
+                false => self.of(Kind::Name, &found[0]),
+            }
+        });
+        let clean = clean.into_owned();
+        self.names = Some(names);
+        clean
     }
 
     fn each(&mut self, pattern: &Regex, text: &str, kind: Kind) -> String {
@@ -158,6 +278,7 @@ fn placeholder(kind: Kind, nth: usize) -> String {
         Kind::V6 => format!("2001:db8::{:x}", nth % 0x10000),
         Kind::V4 => format!("192.0.2.{}", nth.clamp(1, 254)),
         Kind::Serial => "serial-number".to_owned(),
+        Kind::Name => "host-name".to_owned(),
     }
 }
 
@@ -187,6 +308,7 @@ fn is_placeholder(kind: Kind, found: &str) -> bool {
             // 12 hexadecimal digits of a placeholder's UUID stand behind its hyphen.
             found.chars().all(|c| c == '0') || found == "serial-number"
         }
+        Kind::Name => found == "host-name",
     }
 }
 
@@ -358,10 +480,56 @@ mod tests {
             ),
             ("rd.driver.blacklist=i40e", "rd.driver.blacklist=i40e"),
             ("KDUMP_IMG=vmlinuz", "KDUMP_IMG=vmlinuz"),
+            (
+                "rd.net.timeout.carrier=30 rd.net",
+                "rd.net.timeout.carrier=30 dump-server",
+            ),
         ] {
             assert_eq!(scrubber.clean(text), clean);
         }
         assert_eq!(Scrubber::new(true).clean("ssh a@b.com"), "ssh a@b.com");
+    }
+
+    #[test]
+    fn names_of_hosts() {
+        let mut facts = Facts {
+            host: Some("DB7.corp.acme.example".to_owned()),
+            ..Facts::default()
+        };
+        facts.kdump.conf = Some(crate::import::facts::Sourced {
+            value: "nfs filer7:/vol/db7\nfence_kdump_nodes db8-hb crash 10.1.2.3\n# old:/x\n\
+                    dracut_args --mount \"store2:/acme /mnt nfs\"\npath /db7\n"
+                .to_owned(),
+            source: crate::import::facts::Source {
+                file: "x".into(),
+                line: None,
+            },
+        });
+        let mut scrubber = Scrubber::of_machine(false, &facts);
+        for (text, clean) in [
+            ("path /db7_dumps", "path /host-name_dumps"),
+            ("path /crash/db7.corp.acme.example", "path /crash/host-name"),
+            ("path /db70/adb7", "path /db70/adb7"),
+            ("hostname=db7 path /old", "hostname=host-name path /old"),
+            (
+                "nodes db8-hb crash 10.1.2.3",
+                "nodes host-name crash 192.0.2.1",
+            ),
+            ("--mount store2:/x", "--mount host-name:/x"),
+            ("filer7", "host-name"),
+        ] {
+            assert_eq!(scrubber.clean(text), clean);
+        }
+        assert_eq!(scrubber.replaced(), 6, "{:?}", scrubber.known);
+        let keeps = Scrubber::of_machine(true, &facts).clean("db7");
+        assert_eq!(keeps, "db7");
+        // Names that are words, and none.
+        facts.host = Some("host".to_owned());
+        facts.kdump.conf = None;
+        assert_eq!(
+            Scrubber::of_machine(false, &facts).clean("host-name"),
+            "host-name"
+        );
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub(super) fn follow(facts: &mut Facts, storage: &[Storage]) {
             facts.notes.push(Note {
                 source: Some(target.source.clone()),
                 text: format!(
-                    "the dump goes to {end}, and no file says on which PCI device that is: the \
-                     output of `ls -l /dev/disk/by-path /sys/class/block` and `lsblk` is missing"
+                    "the dump goes to {end}, and no file says on which PCI device that is; \
+                     `lsblk` and `ls -l /dev/disk/by-path /sys/class/block` together would"
                 ),
             });
         }
@@ -161,15 +161,36 @@ impl Graph {
         Self { below }
     }
 
-    /// Everything below a device or a directory, the nearest first.
+    /// Everything below a device or a directory, the nearest first. Files call what is mounted there by
+    /// different names, of which not each leads to an adapter: the first that does is taken.
     fn walk(&self, from: &str, facts: &Facts) -> Walk {
-        let mut walk = Walk {
-            reached: vec![Reached {
-                name: from.to_owned(),
-                over: None,
-            }],
+        let begin = || Reached {
+            name: from.to_owned(),
+            over: None,
         };
-        let mut queue = VecDeque::from([0]);
+        if !is_directory(from) {
+            return self.walk_on(vec![begin()], facts);
+        }
+        let mut walks = self.mounted(from).into_iter().map(|edge| {
+            let name = edge.value.to.clone();
+            let over = Some((0, edge));
+            self.walk_on(vec![begin(), Reached { name, over }], facts)
+        });
+        let Some(first) = walks.next() else {
+            return Walk {
+                reached: vec![begin()],
+            };
+        };
+        let leads = |walk: &Walk| walk.adapters().next().is_some();
+        match leads(&first) {
+            true => first,
+            false => walks.find(leads).unwrap_or(first),
+        }
+    }
+
+    fn walk_on(&self, reached: Vec<Reached>, facts: &Facts) -> Walk {
+        let mut queue = VecDeque::from([reached.len() - 1]);
+        let mut walk = Walk { reached };
         while let Some(at) = queue.pop_front() {
             let node = walk.reached[at].name.clone();
             for edge in self.next(&node, facts) {
@@ -188,11 +209,11 @@ impl Graph {
 
     fn next(&self, node: &str, facts: &Facts) -> Vec<Sourced<Edge>> {
         let mut next = self.below.get(node).cloned().unwrap_or_default();
-        if node.starts_with('/') && !node.starts_with("/dev/") {
-            return self.mounted(node).into_iter().collect();
+        if is_directory(node) {
+            return Vec::new();
         }
         let lies = next.iter().any(|edge| edge.value.by != By::Name);
-        if !lies && let Some(disk) = disk_of(node) {
+        if !lies && let Some(disk) = disk_of(node).or_else(|| self.map_of(node)) {
             next.push(Sourced {
                 value: Edge {
                     from: node.to_owned(),
@@ -211,24 +232,52 @@ impl Graph {
         next
     }
 
-    /// The mount that a directory is in: of the longest place that it is below.
-    fn mounted(&self, directory: &str) -> Option<Sourced<Edge>> {
+    /// `/dev/mapper/mpatha` of `/dev/mapper/mpatha2`, which kpartx calls `mpatha-part2` or, behind a
+    /// digit, `mpatha0p2`: where there is such a multipath device.
+    fn map_of(&self, node: &str) -> Option<String> {
+        let stem = node.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !node.starts_with("/dev/mapper/") || stem == node {
+            return None;
+        }
+        let is_map = |name: &&str| {
+            let below = self.below.get(*name).into_iter().flatten();
+            below.into_iter().any(|edge| edge.value.by == By::Multipath)
+        };
+        let parts = ["-part", "_part", "p", ""];
+        let names = parts.iter().filter_map(|part| stem.strip_suffix(part));
+        names.into_iter().find(is_map).map(str::to_owned)
+    }
+
+    /// What is mounted where a directory is: at the longest place that it is below.
+    fn mounted(&self, directory: &str) -> Vec<Sourced<Edge>> {
+        /// Names of one device, in several files.
+        const MOST: usize = 8;
         let mut place = directory.trim_end_matches('/');
         loop {
             let name = if place.is_empty() { "/" } else { place };
-            let mount = self.below.get(name).into_iter().flatten();
-            let mut mount = mount.filter(|edge| edge.value.by == By::Mount);
-            if let Some(found) = mount.next() {
-                let mut found = found.clone();
-                found.value.from = directory.to_owned();
-                return Some(found);
+            let mut found: Vec<Sourced<Edge>> = Vec::new();
+            for mount in self.below.get(name).into_iter().flatten() {
+                let known = found.iter().any(|known| known.value.to == mount.value.to);
+                if mount.value.by == By::Mount && !known && found.len() < MOST {
+                    found.push(mount.clone());
+                }
             }
-            if place.is_empty() {
-                return None;
+            let above = place.rsplit_once('/');
+            match above.filter(|_| found.is_empty() && !place.is_empty()) {
+                Some((above, _)) => place = above,
+                None => {
+                    for mount in &mut found {
+                        directory.clone_into(&mut mount.value.from);
+                    }
+                    return found;
+                }
             }
-            place = place.rsplit_once('/')?.0;
         }
     }
+}
+
+fn is_directory(node: &str) -> bool {
+    node.starts_with('/') && !node.starts_with("/dev/")
 }
 
 /// `/dev/sda` of `/dev/sda2`, `/dev/nvme0n1` of `/dev/nvme0n1p2`.

@@ -65,7 +65,7 @@ pub fn write(
     host: Host,
     options: &Options,
 ) -> Result<Imported, ImportError> {
-    let mut scrubber = Scrubber::new(options.keep_names);
+    let mut scrubber = Scrubber::of_machine(options.keep_names, facts);
     let decided = decide(facts, offered, host, options, &mut scrubber)?;
     let lost = lost(&decided);
     let text = text(facts, &decided, &lost, options);
@@ -249,8 +249,10 @@ fn lost(decided: &Decided) -> Vec<String> {
         .iter()
         .filter(|row| row.stands.is_none());
     let out: usize = out.map(|row| row.at.len()).sum();
-    if out > 0 {
-        lost.push(format!("{} of their PCI functions are left out", out));
+    match out {
+        0 => {}
+        1 => lost.push("1 of their PCI functions is left out".to_owned()),
+        many => lost.push(format!("{many} of their PCI functions are left out")),
     }
     lost.dedup();
     lost

@@ -47,6 +47,9 @@ fn by_the_cpus_of_the_capture_kernel() {
         ("cxgb4", "3.10.0-693", 6, 18),
         ("hpsa", "3.10.0-693", 1, 4),
         ("smartpqi", "4.18.0", 1, 4),
+        ("mpi3mr", "5.14.0", 2, 5),
+        ("vmw_pvscsi", "3.10.0-693", 1, 1),
+        ("vfio_pci", "5.14.0", 0, 0),
         ("aacraid", "6.1.0", 0, 4),
         ("lpfc", "3.10.0-693", 1, 4),
         ("qla2xxx", "3.10.0-693", 3, 6),
@@ -76,6 +79,7 @@ fn by_the_cpus_of_the_capture_kernel() {
         assert_eq!(of(driver, "4.18.0", "maxcpus=1"), vectors, "{driver}");
     }
     assert_eq!(of("smartpqi", "4.18.0", "nr_cpus=4 reset_devices"), 1);
+    assert_eq!(of("mpi3mr", "5.14.0", "nr_cpus=4 reset_devices"), 1);
     // The same rules as a plan has.
     assert_eq!(of("i40e", "3.10.0-693", "nr_cpus=1"), 11);
     assert_eq!(of("i40e", "6.1", "nr_cpus=1"), 3);

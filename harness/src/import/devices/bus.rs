@@ -17,7 +17,12 @@ impl Found {
     ) -> Result<Devices, ImportError> {
         if let Some(row) = self.single.take() {
             let row = &mut self.rows[row];
-            add(&mut row.lost, "its last vector is not taken");
+            match row.stands {
+                Some(_) => add(&mut row.lost, "its last vector is not taken"),
+                // Nothing of it is in the drill.
+                None => "its vector is not taken, as no filler takes one alone"
+                    .clone_into(&mut row.lost),
+            }
         }
         let mut slots = place(&self.needs(line));
         if slots.is_none() {

@@ -1,9 +1,13 @@
 //! The customer's dump target: through which function the dump goes, and its interrupt line.
 
 use crate::import::facts::{Facts, InterruptKind, PciAddress, PciFunction};
-use crate::import::stand_in::{self, driver};
+use crate::import::stand_in::{self, StandIn, driver};
 use crate::machine::catalogue;
 use crate::scenario::model::Line;
+
+/// Classes of PCI Code and ID Assignment Specification.
+const SATA: u16 = 0x0106;
+const FIBRE_CHANNEL: u16 = 0x0c04;
 
 /// The function that the dump goes through, and what is to be said about it.
 pub(super) fn target(
@@ -23,8 +27,10 @@ pub(super) fn target(
         });
         return (Some(*at), said);
     }
-    let carries = |function: &PciFunction| match (network, function.class.map(|class| class >> 8)) {
-        (false, Some(0x01)) | (true, Some(0x02)) => driver(function, shown).is_some(),
+    let carries = |function: &PciFunction| match (network, function.class) {
+        (false, Some(0x0100..=0x01ff | FIBRE_CHANNEL)) | (true, Some(0x0200..=0x02ff)) => {
+            driver(function, shown).is_some()
+        }
         _ => false,
     };
     let all: Vec<_> = facts
@@ -47,18 +53,21 @@ pub(super) fn target(
             )),
         ),
         several => {
-            // SAS and RAID before SATA, where servers have a CD drive or nothing; a card that dumps
-            // can be sent through here before others.
-            let likely = |function: &PciFunction| match network {
-                false => function.class != Some(0x0106),
-                true => driver(function, shown)
-                    .and_then(|name| stand_in::stand_in(function, name))
-                    .is_some_and(|found| catalogue::entry(found.kind).network),
+            // SAS and RAID before a SAN, and that before SATA, where servers have a CD drive or nothing;
+            // a card that dumps can be sent through here before others.
+            let unlikely = |function: &PciFunction| match (network, function.class) {
+                (false, Some(SATA)) => 2,
+                (false, Some(FIBRE_CHANNEL)) => 1,
+                (false, _) => 0,
+                (true, _) => {
+                    let found =
+                        driver(function, shown).and_then(|name| stand_in::stand_in(function, name));
+                    let usable = |it: &StandIn| catalogue::entry(it.kind).network;
+                    u8::from(!found.is_some_and(usable))
+                }
             };
-            let best = several
-                .iter()
-                .find(|(_, it)| likely(it))
-                .unwrap_or(&several[0]);
+            let best = several.iter().min_by_key(|(_, it)| unlikely(it));
+            let best = best.unwrap_or(&several[0]);
             (
                 Some(*best.0),
                 Some(format!(

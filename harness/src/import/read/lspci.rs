@@ -58,14 +58,13 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
     let mut flat = false;
     let mut denied = 0;
     let unquoted = text.lines().map(|(number, line)| (number, unquoted(line)));
-    let mut lines = unquoted.peekable();
-    while let Some((number, line)) = lines.next() {
-        let mut whole = Cow::Borrowed(line);
-        let mut above = line;
-        while let Some((_, rest)) = lines.next_if(|(_, line)| is_rest(above, line)) {
+    let mut lines = without_errors(unquoted).peekable();
+    while let Some((number, mut whole)) = lines.next() {
+        let mut above = whole.clone();
+        while let Some((_, rest)) = lines.next_if(|(_, line)| is_rest(&above, line)) {
             let joined = whole.to_mut();
             joined.push(' ');
-            joined.push_str(rest);
+            joined.push_str(&rest);
             above = rest;
         }
         let line: &str = &whole;
@@ -114,6 +113,33 @@ pub(in super::super) fn read(text: &Text<'_>) -> Lspci {
         all.notes.push(text.note(0, words));
     }
     all
+}
+
+/// Without what pciutils says of a device that does not answer: sosreports have both streams in one
+/// file, and what is not buffered (`pcilib: sysfs_read_vpd: read failed: Input/output error`) stands
+/// anywhere in what is, in the middle of a line too.
+fn without_errors<'a>(
+    lines: impl Iterator<Item = (u32, &'a str)>,
+) -> impl Iterator<Item = (u32, Cow<'a, str>)> {
+    let mut lines = lines;
+    std::iter::from_fn(move || {
+        let (mut first, mut line) = lines.next()?;
+        let mut begun = String::new();
+        while let Some((before, _)) = line.split_once("pcilib: ") {
+            begun.push_str(before);
+            let Some((number, next)) = lines.next() else {
+                return Some((first, begun.into()));
+            };
+            if begun.is_empty() {
+                first = number;
+            }
+            line = next;
+        }
+        Some(match begun.is_empty() {
+            true => (first, line.into()),
+            false => (first, (begun + line).into()),
+        })
+    })
 }
 
 /// Whether a line is the rest of the one above, which a mail program broke because the next word did

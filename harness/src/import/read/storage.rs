@@ -110,12 +110,15 @@ pub(in super::super) fn lsblk(text: &Text<'_>) -> Storage {
             Some("lvm") => By::Lvm,
             _ => guessed(name),
         };
+        above.retain(|(of, _)| *of < depth);
+        let mapped = |(_, node): &(usize, String)| node.starts_with("/dev/mapper/");
         let node = match kind {
             Some("lvm" | "mpath" | "crypt") => format!("/dev/mapper/{name}"),
+            // kpartx maps partitions of what is mapped itself.
+            Some("part") if above.last().is_some_and(mapped) => format!("/dev/mapper/{name}"),
             _ if name.starts_with('/') => name.to_owned(),
             _ => format!("/dev/{name}"),
         };
-        above.retain(|(of, _)| *of < depth);
         if let Some((_, below)) = above.last() {
             let below = below.clone();
             all.edge(text, line, &node, &below, by);
@@ -188,7 +191,8 @@ pub(in super::super) fn pvs(text: &Text<'_>) -> Storage {
     all
 }
 
-/// `lvs -a -o +devices`: `root rhel -wi-ao---- 45.00g ... /dev/sda2(0)`.
+/// `lvs -a -o +devices`: `root rhel -wi-ao---- 45.00g ... /dev/sda2(0)`; sosreports have more columns
+/// behind it.
 pub(in super::super) fn lvs(text: &Text<'_>) -> Storage {
     let mut all = Storage::default();
     for (line, words) in words(text) {
@@ -206,8 +210,9 @@ pub(in super::super) fn lvs(text: &Text<'_>) -> Storage {
             name.replace('-', "--")
         );
         all.edge(text, line, &node, &mapped, By::Name);
-        let last = words.last().copied().unwrap_or_default();
-        let mut on = last
+        let is_on = |word: &&&str| word.starts_with("/dev/") && word.contains('(');
+        let devices = words.iter().rfind(is_on).copied().unwrap_or_default();
+        let mut on = devices
             .split(',')
             .filter_map(|device| device.split_once('('))
             .filter(|(device, _)| device.starts_with("/dev/"))
@@ -267,7 +272,11 @@ pub(in super::super) fn link(
         // `../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.0/host0/.../block/sda/sda1`.
         if let Some(address) = last_address(target) {
             let adapter = adapter(address);
-            all.edge(text, line, &format!("/dev/{name}"), &adapter, By::Adapter);
+            let node = format!("/dev/{name}");
+            all.edge(text, line, &node, &adapter, By::Adapter);
+            if let Some(whole) = namespace_of_path(name) {
+                all.edge(text, line, &format!("/dev/{whole}"), &node, By::Multipath);
+            }
         }
         return;
     }
@@ -295,6 +304,16 @@ pub(in super::super) fn link(
     {
         all.edge(text, line, &node, &adapter(address), By::Adapter);
     }
+}
+
+/// `nvme0n1` of `nvme0c1n1`, one controller's path to it. Where the kernel has multipath for NVMe, the
+/// namespace itself is a virtual device and below no function (drivers/nvme/host/multipath.c).
+fn namespace_of_path(name: &str) -> Option<String> {
+    let (subsystem, rest) = name.strip_prefix("nvme")?.split_once('c')?;
+    let (controller, namespace) = rest.split_once('n')?;
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+    let plain = [subsystem, controller, namespace].into_iter().all(number);
+    plain.then(|| format!("nvme{subsystem}n{namespace}"))
 }
 
 /// The function that a device of /sys is below.

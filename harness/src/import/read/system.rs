@@ -25,6 +25,17 @@ pub(in super::super) fn uname(text: &Text<'_>) -> Option<Sourced<Release>> {
     })
 }
 
+/// The host's name in `uname -a`; none in /proc/version.
+pub(in super::super) fn host(text: &Text<'_>) -> Option<String> {
+    /// `__NEW_UTS_LEN` of <linux/utsname.h>.
+    const MOST: usize = 64;
+    let mut hosts = text.lines().filter_map(|(_, line)| {
+        let (host, _) = line.strip_prefix("Linux ")?.split_once(' ')?;
+        (host != "version" && host.len() <= MOST).then(|| host.to_owned())
+    });
+    hosts.next()
+}
+
 /// os-release(5).
 pub(in super::super) fn os_release(text: &Text<'_>) -> Option<Sourced<Distribution>> {
     let mut keys = BTreeMap::new();

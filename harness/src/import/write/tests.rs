@@ -616,3 +616,68 @@ proptest! {
         prop_assert!(seen.values().all(|count| *count == 1));
     }
 }
+
+/// SR-IOV is off when the capture kernel looks for functions (drivers/pci/iov.c, sriov_init).
+#[test]
+fn virtual_functions_are_not_there_in_the_capture_kernel() {
+    let mut facts = report();
+    let (at, card) = facts
+        .functions
+        .iter_mut()
+        .find(|(_, it)| it.driver.as_deref() == Some("hfi1"))
+        .unwrap();
+    let (at, mut virtual_one) = (*at, card.clone());
+    card.sriov = Some(crate::import::facts::Sriov {
+        total: 8,
+        enabled: 2,
+        offset: 8,
+        stride: 1,
+    });
+    virtual_one.driver = Some("mlx5_core".to_owned());
+    for function in 0..3 {
+        let mut address = at;
+        address.slot = Slot {
+            device: at.slot.device + 1,
+            function,
+        };
+        facts.functions.insert(address, virtual_one.clone());
+    }
+    let imported = written(&facts, &options());
+    assert_eq!(errors(&imported.text), Vec::<String>::new());
+    let rows = imported.rows.iter();
+    let rows: Vec<&Row> = rows
+        .filter(|row| row.driver.as_deref() == Some("mlx5_core"))
+        .collect();
+    // Not one that the adapter did not make.
+    let [gone, there] = rows.as_slice() else {
+        panic!("{rows:?}");
+    };
+    assert_eq!((gone.at.len(), gone.capture, &gone.stands), (2, 0, &None));
+    assert!(gone.lost.contains("turns SR-IOV off"), "{}", gone.lost);
+    assert_eq!((there.at.len(), there.capture > 0), (1, true));
+}
+
+/// A machine that has its root on a SAN has nothing else.
+#[test]
+fn fibre_channel_is_storage() {
+    let of = |listing: &str| {
+        let facts = crate::import::read_bytes("lspci", listing.as_bytes());
+        let imported = written(&facts, &options());
+        let target = imported.text.find("target: true").unwrap();
+        let above = &imported.text[..target];
+        let row = above.lines().rfind(|line| line.starts_with("    # 0"));
+        row.unwrap_or_default()
+            .chars()
+            .skip(6)
+            .take(7)
+            .collect::<String>()
+    };
+    let fibre =
+        "06:00.0 Fibre Channel [0c04]: QLogic [1077:2532]\n\tKernel driver in use: qla2xxx\n\n";
+    let sata =
+        "00:1f.2 SATA controller [0106]: Intel [8086:a182]\n\tKernel driver in use: ahci\n\n";
+    let sas = "07:00.0 RAID bus controller [0104]: Adaptec [9005:028f]\n\tKernel driver in use: smartpqi\n\n";
+    assert_eq!(of(fibre), "06:00.0");
+    assert_eq!(of(&[sata, fibre].concat()), "06:00.0");
+    assert_eq!(of(&[sata, fibre, sas].concat()), "07:00.0");
+}

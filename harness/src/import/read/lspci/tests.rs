@@ -162,6 +162,24 @@ fn everything_of_a_function() {
     );
 }
 
+/// In sosreports standard error is in the same file, and its lines stand anywhere.
+#[test]
+fn errors_of_pciutils_in_between() {
+    let clean = functions(VERBOSE);
+    for at in (0..VERBOSE.len()).filter(|at| VERBOSE.is_char_boundary(*at)) {
+        let (before, behind) = VERBOSE.split_at(at);
+        let error = "pcilib: sysfs_read_vpd: read failed: Input/output error\n";
+        let mut found = functions(&format!("{before}{error}{error}{behind}"));
+        for (address, function) in &mut found {
+            function.source = clean[address].source.clone();
+        }
+        // Blanks at the end of a line are nobody's, and those at its break may be.
+        if !before.ends_with(' ') {
+            assert_eq!(found, clean, "{at}: {before}");
+        }
+    }
+}
+
 #[test]
 fn nothing_private_is_kept() {
     let all = format!("{:?}", read(&text(VERBOSE)));

@@ -62,8 +62,8 @@ sdb             8:16   0  1.8T  0 disk
             "/ > /dev/mapper/rhel-root Mount",
             "/dev/mapper/rhel-swap > /dev/sda2 Lvm",
             "/dev/mapper/mpatha > /dev/sdb Multipath",
-            "/dev/mpatha1 > /dev/mapper/mpatha Partition",
-            "/var/crash > /dev/mpatha1 Mount",
+            "/dev/mapper/mpatha1 > /dev/mapper/mpatha Partition",
+            "/var/crash > /dev/mapper/mpatha1 Mount",
         ]
     );
 }
