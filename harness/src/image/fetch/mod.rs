@@ -47,9 +47,20 @@ impl Fetched {
     /// It is not needed any more, or is not what it should be: a download is removed, unless
     /// another process works with it, too; a file of the user's stays.
     pub(super) fn discard(self) -> Result<(), ImageError> {
-        match self.lease {
+        match &self.lease {
             Some(lease) if lease.try_lock().is_ok() => Ok(remove(&self.path)?),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Fetched {
+    /// Closing would not do: a child between fork and exec has the file open as well, and with it the
+    /// lock (flock(2)).
+    fn drop(&mut self) {
+        if let Some(lease) = &self.lease {
+            // What cannot be unlocked is so when the last of them has closed it.
+            let _ = lease.unlock();
         }
     }
 }

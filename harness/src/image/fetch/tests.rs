@@ -85,10 +85,13 @@ fn a_file_is_downloaded_once_until_it_is_discarded() {
     let served = body.clone();
     let server = Server::start(move |_, asked| Answer::file(asked, &served, "\"1\""));
     let (it, url) = (Try::new(), server.url("a/kernel-1.rpm?x=/y"));
+    // As a child has them until its exec.
+    let mut inherited = Vec::new();
     for _ in 0..2 {
         let fetched = it.whole(&url, Some(&sum)).unwrap();
         assert!(fetched.is_download());
         assert_eq!(fs::read(fetched.path()).unwrap(), body);
+        inherited.push(fetched.lease.as_ref().unwrap().try_clone().unwrap());
         assert_eq!(it.left(), ["kernel-1.rpm"]);
     }
     assert_eq!(server.asked().len(), 1);
