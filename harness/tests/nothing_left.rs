@@ -43,7 +43,7 @@ const DRILL: [&str; 4] = ["run", "--variant", "nvme", "--accept"];
 
 type Case = fn(&Template);
 
-const SINGLE: [(&str, Case); 19] = [
+const SINGLE: [(&str, Case); 20] = [
     (
         "crashdrill gets SIGKILL over a real QEMU",
         real_crashdrill_is_killed,
@@ -77,6 +77,7 @@ const SINGLE: [(&str, Case); 19] = [
     ("no room for temporary files", no_room),
     ("QEMU has no room and says so", qemu_stops_without_room),
     ("what is kept is the user's alone", kept_is_private),
+    ("a drill that cannot be kept is reported", cannot_be_kept),
     (
         "crashdrill gets SIGKILL before QEMU has come to its devices",
         nobody_comes_to_the_devices,
@@ -701,6 +702,27 @@ fn kept_is_private(template: &Template) {
     assert!(kept.join("healthy@nvme/console.log").is_file());
     fs::remove_dir_all(kept).unwrap();
     // With CI set, not even the proposal of a snapshot.
+    world.assert_nothing_is_left(&[]);
+}
+
+fn cannot_be_kept(template: &Template) {
+    let world = World::new(template).unwrap();
+    let junit = world.path("work/junit.xml");
+    let mut command = world
+        .crashdrill(
+            "",
+            &["run", "--variant", "nvme", "--keep-in", "/dev/null/kept"],
+        )
+        .unwrap();
+    command.env("CI", "true").arg("--junit").arg(&junit);
+    let mut run = Run::start(command).unwrap();
+    assert_eq!(run.ended(), 3, "{}", world.stderr());
+    let told = "cannot be kept in /dev/null/kept/healthy@nvme: Not a directory";
+    for text in [world.stderr(), fs::read_to_string(&junit).unwrap()] {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(told), "{text}");
+    }
+    fs::remove_file(junit).unwrap();
     world.assert_nothing_is_left(&[]);
 }
 

@@ -281,8 +281,13 @@ impl Run {
         };
         if self.keep || compared.drill.postmortem.is_some() || !compared.as_expected() {
             let directory = self.keep_in.join(id.path());
-            run::keep(&directory, job, &compared.drill, self.keep)
-                .map_err(unwritable(&directory))?;
+            if let Err(source) = run::keep(&directory, job, &compared.drill, self.keep) {
+                return Ok(Err(HarnessError::Kept {
+                    verdict: compared.drill.outcome.verdict,
+                    directory,
+                    source,
+                }));
+            }
             compared.kept = Some(directory);
         }
         Ok(Ok(compared))

@@ -44,7 +44,7 @@ use crate::image::{Image, Qemu};
 use crate::machine::MachineError;
 use crate::scenario::Drill;
 use crate::units::Bytes;
-use crate::verdict::outcome::{Outcome, Phase};
+use crate::verdict::outcome::{Outcome, Phase, Verdict};
 use crate::vmcore::GuestDumpError;
 
 /// A drill with everything that is needed to run it.
@@ -153,6 +153,17 @@ pub enum HarnessError {
         directory: PathBuf,
         /// Why it did not.
         source: GuestDumpError,
+    },
+    /// The drill is over, and its logs could not be kept.
+    #[error("it ended as {verdict}, but that cannot be kept in {directory}: {source}; --keep-in can \
+             name another directory", directory = directory.display())]
+    Kept {
+        /// What it came to.
+        verdict: Verdict,
+        /// Where they were to go.
+        directory: PathBuf,
+        /// Why they did not.
+        source: std::io::Error,
     },
     /// An archive or a disk could not be made.
     #[error("cannot make {what}: {source}")]
