@@ -86,8 +86,8 @@ struct Index {
     loader: PathBuf,
 }
 
-/// `$CRASHDRILL_QEMU` (`fetched` for crashdrill's own), else `qemu-system-x86_64` on PATH when it runs and is version 5 or later,
-/// else one from the cache, fetched if need be.
+/// `$CRASHDRILL_QEMU` (`fetched` for crashdrill's own), else `qemu-system-x86_64` on PATH when it runs
+/// and is version 5 or later, else one from the cache, fetched if need be.
 ///
 /// # Errors
 /// When the one that `CRASHDRILL_QEMU` names does not run, or none can be fetched.
@@ -188,9 +188,13 @@ fn on_path() -> Option<PathBuf> {
 }
 
 fn ask_version(qemu: &Qemu) -> Result<(u32, u32, u32), ImageError> {
+    let named = match qemu.origin {
+        Origin::Override => "; CRASHDRILL_QEMU names it: unset that, or name a qemu-system-x86_64",
+        Origin::Path | Origin::Fetched => "",
+    };
     let error = |message: String| ImageError::Qemu {
         program: qemu.program.clone(),
-        message,
+        message: message + named,
     };
     let mut command = qemu.command();
     command.arg("--version").stdin(Stdio::null());
@@ -200,11 +204,17 @@ fn ask_version(qemu: &Qemu) -> Result<(u32, u32, u32), ImageError> {
     let text = String::from_utf8_lossy(&output.stdout);
     match parse_version(&text) {
         Some(version) if output.status.success() => Ok(version),
-        _ => Err(error(format!(
-            "is not a QEMU that runs ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = match said.trim() {
+                "" => String::new(),
+                said => format!(": {said}"),
+            };
+            Err(error(format!(
+                "is not a QEMU that runs ({}){said}",
+                output.status
+            )))
+        }
     }
 }
 
@@ -246,6 +256,19 @@ pub(super) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_qemu_is_told_with_who_named_it() {
+        let told = |program: &str, origin| {
+            let error = Qemu::plain(program.into(), origin).unwrap_err();
+            error.to_string()
+        };
+        let named = "; CRASHDRILL_QEMU names it: unset that, or name a qemu-system-x86_64";
+        let silent = "/bin/true: is not a QEMU that runs (exit status: 0)";
+        assert_eq!(told("/bin/true", Origin::Path), silent);
+        let missing = told("/no/such", Origin::Override);
+        assert!(missing.starts_with("/no/such: cannot be run: ") && missing.ends_with(named));
+    }
 
     #[test]
     fn versions() {
