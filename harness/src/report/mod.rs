@@ -20,6 +20,7 @@ mod junit;
 mod orders;
 mod page;
 mod proof;
+mod scenario;
 mod search;
 mod snippet;
 mod terminal;
