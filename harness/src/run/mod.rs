@@ -155,8 +155,7 @@ pub enum HarnessError {
         source: GuestDumpError,
     },
     /// The drill is over, and its logs could not be kept.
-    #[error("it ended as {verdict}, but that cannot be kept in {directory}: {source}; --keep-in can \
-             name another directory", directory = directory.display())]
+    #[error("it ended as {verdict}, but that cannot be kept in {}: {source}", directory.display())]
     Kept {
         /// What it came to.
         verdict: Verdict,
